@@ -1,0 +1,1 @@
+"""ClassAds as wire lines; literals; expressions through classad2."""

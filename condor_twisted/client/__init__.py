@@ -1,0 +1,1 @@
+"""The non-blocking client of a pool."""

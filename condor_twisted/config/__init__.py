@@ -1,0 +1,1 @@
+"""HTCondor's configuration language and typed access to its values."""

@@ -1,0 +1,56 @@
+"""ClassAd attribute names, spelled as HTCondor spells them.
+
+Source: ``src/condor_includes/condor_attributes.h``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MY_TYPE: Final = "MyType"
+TARGET_TYPE: Final = "TargetType"
+NAME: Final = "Name"
+MACHINE: Final = "Machine"
+MY_ADDRESS: Final = "MyAddress"
+ADDRESS_V1: Final = "AddressV1"
+REQUIREMENTS: Final = "Requirements"
+PROJECTION: Final = "Projection"
+LIMIT_RESULTS: Final = "LimitResults"
+LOCATION_QUERY: Final = "LocationQuery"
+SEND_PRIVATE_ATTRIBUTES: Final = "SendPrivateAttributes"
+LAST_HEARD_FROM: Final = "LastHeardFrom"
+CLASSAD_LIFETIME: Final = "ClassAdLifetime"
+AUTHENTICATED_IDENTITY: Final = "AuthenticatedIdentity"
+AUTHENTICATION_METHOD: Final = "AuthenticationMethod"
+UPDATE_SEQUENCE_NUMBER: Final = "UpdateSequenceNumber"
+DAEMON_START_TIME: Final = "DaemonStartTime"
+UPDATES_TOTAL: Final = "UpdatesTotal"
+UPDATES_SEQUENCED: Final = "UpdatesSequenced"
+UPDATES_LOST: Final = "UpdatesLost"
+UPDATES_HISTORY: Final = "UpdatesHistory"
+MY_CURRENT_TIME: Final = "MyCurrentTime"
+CONDOR_VERSION: Final = "CondorVersion"
+CONDOR_PLATFORM: Final = "CondorPlatform"
+
+#: Attributes that never leave towards a peer for whom they are not meant, in lower
+#: case. Names that begin with ``PRIVATE_PREFIX`` (lower case) are private as well.
+PRIVATE_NAMES: Final = frozenset(
+    {
+        "capability",
+        "childclaimids",
+        "claimid",
+        "claimidlist",
+        "claimids",
+        "transferkey",
+    }
+)
+PRIVATE_PREFIX: Final = "_condor_priv"
+
+
+def is_private(name: str) -> bool:
+    """Whether an attribute of this name is private, in any case of letters.
+
+    Source: ``src/condor_utils/classad_oldnew.cpp: ClassAdAttributeIsPrivateAny``.
+    """
+    lowered = name.lower()
+    return lowered in PRIVATE_NAMES or lowered.startswith(PRIVATE_PREFIX)

@@ -1,0 +1,1 @@
+"""The framework that a daemon is written on."""

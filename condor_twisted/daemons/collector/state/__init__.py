@@ -1,0 +1,1 @@
+"""What a collector knows and decides, without I/O."""

@@ -1,0 +1,1 @@
+"""CEDAR as Twisted protocols, and the driver that runs handshakes."""

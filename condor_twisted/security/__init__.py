@@ -1,0 +1,1 @@
+"""Negotiation, authentication methods, sessions and authorization, without I/O."""

@@ -1,0 +1,1 @@
+"""The authentication methods, one file and one class each."""

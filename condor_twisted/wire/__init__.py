@@ -1,0 +1,1 @@
+"""Bytes of CEDAR: codec, frames, datagrams, ciphers, addresses, versions."""
