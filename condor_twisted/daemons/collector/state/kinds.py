@@ -64,6 +64,7 @@ class AdKind:
         label: Its name in the statistics.
         make_key: The key of an ad within its table, or ``None`` when the ad lacks
             what a key needs. Keys compare as exact text.
+        key_names_daemon: Whether the key is the name that the statistics go by.
         address_attribute: An older spelling of ``MyAddress`` that, if present, must
             agree with it where ads are validated.
     """
@@ -71,6 +72,7 @@ class AdKind:
     my_type: str
     label: str
     make_key: Callable[[Attributes], str | None]
+    key_names_daemon: bool = True
     address_attribute: str | None = None
 
 
@@ -136,28 +138,30 @@ def _grid_key(ad: Attributes) -> str | None:
     return hash_name + owner + schedd + selection
 
 
-SLOT: Final = AdKind("Machine", "Slot", _slot_key, attributes.STARTD_IP_ADDR)
+SLOT: Final = AdKind("Machine", "Slot", _slot_key, True, attributes.STARTD_IP_ADDR)
 SLOT_PRIVATE: Final = AdKind("MachinePrivate", "MachinePvt", _slot_key)
-STARTD: Final = AdKind("StartD", "StartD", _slot_key, attributes.STARTD_IP_ADDR)
-SCHEDD: Final = AdKind("Scheduler", "Schedd", _schedd_key, attributes.SCHEDD_IP_ADDR)
+STARTD: Final = AdKind("StartD", "StartD", _slot_key, True, attributes.STARTD_IP_ADDR)
+SCHEDD: Final = AdKind(
+    "Scheduler", "Schedd", _schedd_key, False, attributes.SCHEDD_IP_ADDR
+)
 SUBMITTER: Final = AdKind(
-    "Submitter", "Submittor", _schedd_key, attributes.SCHEDD_IP_ADDR
+    "Submitter", "Submittor", _schedd_key, False, attributes.SCHEDD_IP_ADDR
 )
 MASTER: Final = AdKind(
-    "DaemonMaster", "Master", _name_or_machine, attributes.MASTER_IP_ADDR
+    "DaemonMaster", "Master", _name_or_machine, True, attributes.MASTER_IP_ADDR
 )
-CKPT_SERVER: Final = AdKind("CkptServer", "CkptSrvr", _machine_key)
+CKPT_SERVER: Final = AdKind("CkptServer", "CkptSrvr", _machine_key, False)
 COLLECTOR: Final = AdKind(
-    "Collector", "Collector", _name_or_machine, attributes.COLLECTOR_IP_ADDR
+    "Collector", "Collector", _name_or_machine, True, attributes.COLLECTOR_IP_ADDR
 )
 LICENSE: Final = AdKind("License", "License", _license_key)
 STORAGE: Final = AdKind("Storage", "Storage", _name_key)
 NEGOTIATOR: Final = AdKind(
-    "Negotiator", "Negotiator", _name_key, attributes.NEGOTIATOR_IP_ADDR
+    "Negotiator", "Negotiator", _name_key, True, attributes.NEGOTIATOR_IP_ADDR
 )
 HAD: Final = AdKind("HAD", "HAD", _name_key)
-GRID: Final = AdKind("Grid", "Grid", _grid_key)
-ACCOUNTING: Final = AdKind("Accounting", "Accounting", _accounting_key)
+GRID: Final = AdKind("Grid", "Grid", _grid_key, False)
+ACCOUNTING: Final = AdKind("Accounting", "Accounting", _accounting_key, False)
 
 #: The tables that a query for any ads goes through, in its order; generic ones follow.
 ANY_ORDER: Final = (

@@ -47,6 +47,7 @@ _CAPTURED: Final = (
     attributes.NEGOTIATOR_NAME,
     attributes.HASH_NAME,
     attributes.OWNER,
+    attributes.HAS_START_DAEMON_AD,
 )
 _CAPTURED_KEYS: Final = frozenset(lookup_key(name) for name in _CAPTURED)
 
@@ -92,14 +93,16 @@ class Layout:
         public_count: The number of those that are not secret.
         group_of: Captured attributes by lower-case name, with their group's number.
         secret_groups: The groups that hold a secret's two strings.
+        places: Where public attributes are, by lower-case name: what to search for
+            (the first one's has no NUL in front), and from where on.
     """
 
     __slots__ = (
-        "_places",
         "_search",
         "count",
         "group_of",
         "match",
+        "places",
         "public_count",
         "secret_groups",
     )
@@ -144,7 +147,7 @@ class Layout:
         self.secret_groups: Final = tuple(secret_groups)
         self.public_count: Final = len(places)
         self.count: Final = len(places) + len(secret_groups)
-        self._places: Final = places
+        self.places: Final = places
 
     def cut(
         self, payload: bytes, found: re.Match[bytes]
@@ -170,23 +173,15 @@ class Layout:
             body: Public lines that matched.
             key: The attribute's name in lower case.
         """
-        place = self._places.get(key)
+        place = self.places.get(key)
         if place is None:
             return None
         needle, hint = place
-        if hint or needle[0] == 0:
-            at = body.find(needle, hint)
-            if at < 0:
-                at = body.find(needle)
-            start = at + len(needle)
-        else:
-            start = len(needle)
+        at = body.find(needle, hint)
+        if at < 0:
+            at = body.find(needle)
+        start = at + len(needle)
         return body[start : body.index(0, start)]
-
-    def spelled(self, key: bytes) -> bytes | None:
-        """How this layout spells a name."""
-        place = self._places.get(key)
-        return None if place is None else place[0].strip(b"\0")[:-3]
 
 
 class LayoutBook:

@@ -37,6 +37,8 @@ _PRIVATE_PREFIX: Final = attributes.PRIVATE_PREFIX.encode("ascii")
 _BLANKS_AND_EQUALS: Final = b" \t\n\v\f\r="
 #: Longer names are not worth remembering.
 _LONG: Final = 100
+_MAX_KEYS: Final = 8192
+_keys: dict[str, bytes] = {}
 
 
 def is_private_key(key: bytes) -> bool:
@@ -46,7 +48,14 @@ def is_private_key(key: bytes) -> bool:
 
 def lookup_key(name: str) -> bytes:
     """A name as the wire has it, in lower case."""
-    return _short_key(name) if len(name) <= _LONG else _key(name)
+    key = _keys.get(name)
+    if key is None:
+        key = name.encode("utf-8", "surrogateescape").lower()
+        if len(name) <= _LONG:
+            if len(_keys) >= _MAX_KEYS:
+                _keys.clear()
+            _keys[name] = key
+    return key
 
 
 def is_plain_public(name: bytes) -> bool:
@@ -58,10 +67,6 @@ def is_plain_public(name: bytes) -> bool:
     return _short_is_plain(name) if len(name) <= _LONG else _is_plain(name)
 
 
-def _key(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape").lower()
-
-
 def _is_plain(name: bytes) -> bool:
     key = name.lower()
     if not name or key in STAMPED_KEYS or is_private_key(key):
@@ -69,5 +74,4 @@ def _is_plain(name: bytes) -> bool:
     return not any(blank in name for blank in _BLANKS_AND_EQUALS)
 
 
-_short_key = lru_cache(maxsize=4096)(_key)
 _short_is_plain = lru_cache(maxsize=8192)(_is_plain)

@@ -5,7 +5,6 @@ Source: ``src/condor_collector.V6/collector_stats.cpp``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -13,11 +12,6 @@ from typing import Final
 __all__ = ["DaemonUpdates", "RecentCounter", "UpdateStatistics", "host_of_address"]
 
 _MAX_INT64: Final = (1 << 63) - 1
-
-
-@lru_cache(maxsize=4096)
-def _short_host(address: str) -> str:
-    return _host(address)
 
 
 def _host(address: str) -> str:
@@ -30,12 +24,15 @@ def _host(address: str) -> str:
     return text
 
 
+_short_host = lru_cache(maxsize=32768)(_host)
+
+
 def host_of_address(address: str) -> str:
     """The host part of a sinful string, whatever is wrong with the rest.
 
     Source: ``src/condor_utils/internet.cpp: getHostFromAddr``.
     """
-    return _short_host(address) if len(address) <= 512 else _host(address[:512])
+    return _short_host(address) if len(address) <= 256 else _host(address[:512])
 
 
 class DaemonUpdates:
@@ -109,52 +106,41 @@ def dropped_between(
 class RecentCounter:
     """A sum over all time, and one over the last while.
 
+    Counting is the frequent thing, so it is one addition to ``total``; the other sum
+    comes from what ``total`` was at earlier times.
+
     Args:
         slots: Into how many parts the while is divided.
     """
 
-    __slots__ = ("_slots", "largest", "recent_largest", "total")
+    __slots__ = ("_before", "_slots", "total")
 
     def __init__(self, slots: int) -> None:
         self.total = 0
-        self.largest = 0
-        self._slots = [0] * max(1, slots)
-
-    def add(self, value: int = 1) -> None:
-        """Count a value."""
-        self.total += value
-        self._slots[0] += value
-        if value > self.largest:
-            self.largest = value
+        self._slots = max(1, slots)
+        self._before = [0]
 
     @property
     def recent(self) -> int:
         """The sum over the last while."""
-        return sum(self._slots)
+        return self.total - self._before[0]
 
     def advance(self, steps: int) -> None:
         """Let so many parts of the while pass."""
-        steps = min(steps, len(self._slots))
-        if steps > 0:
-            self._slots = [0] * steps + self._slots[: len(self._slots) - steps]
+        self._before.extend([self.total] * min(steps, self._slots))
+        del self._before[: -self._slots]
 
 
 class _Updates:
-    """The counters of one label, or of all."""
+    """The counters of one label."""
 
-    __slots__ = ("initial", "lost", "total")
+    __slots__ = ("initial", "largest_loss", "lost", "total")
 
     def __init__(self, slots: int) -> None:
         self.total = RecentCounter(slots)
         self.initial = RecentCounter(slots)
         self.lost = RecentCounter(slots)
-
-    def count(self, sequenced: bool, dropped: int) -> None:
-        self.total.add()
-        if dropped:
-            self.lost.add(dropped)
-        if not sequenced:
-            self.initial.add()
+        self.largest_loss = 0
 
     def __iter__(self) -> Iterator[tuple[str, RecentCounter]]:
         yield "UpdatesTotal", self.total
@@ -186,7 +172,6 @@ class UpdateStatistics:
         self._slots = max(1, window_seconds // self._quantum_seconds)
         self._max_daemons = max_daemons
         self._daemons: dict[tuple[str, str, str], DaemonUpdates] = {}
-        self._all = _Updates(self._slots)
         self._by_label: dict[str, _Updates] = {}
         self._started = now
         self._ticked = now
@@ -198,11 +183,16 @@ class UpdateStatistics:
 
     def count_update(self, label: str, sequenced: bool, dropped: int) -> None:
         """Count an update of any daemon under its kind's label."""
-        self._all.count(sequenced, dropped)
         updates = self._by_label.get(label)
         if updates is None:
             updates = self._by_label[label] = _Updates(self._slots)
-        updates.count(sequenced, dropped)
+        updates.total.total += 1
+        if not sequenced:
+            updates.initial.total += 1
+        elif dropped:
+            updates.lost.total += dropped
+            if dropped > updates.largest_loss:
+                updates.largest_loss = dropped
 
     def daemon(self, label: str, name: str, address: str) -> DaemonUpdates:
         """The counters of one daemon, made at first use."""
@@ -228,7 +218,7 @@ class UpdateStatistics:
         counter = counters.get(subsystem)
         if counter is None:
             counter = counters[subsystem] = RecentCounter(self._slots)
-        counter.add()
+        counter.total += 1
 
     def tick(self, now: float) -> None:
         """Let the ``Recent...`` sums forget what is too old."""
@@ -239,7 +229,7 @@ class UpdateStatistics:
         if steps <= 0:
             return
         self._ticked += steps * self._quantum_seconds
-        for updates in (self._all, *self._by_label.values()):
+        for updates in self._by_label.values():
             for _, counter in updates:
                 counter.advance(steps)
         for counters in (self.in_process_queries, self.worker_queries):
@@ -278,12 +268,19 @@ class UpdateStatistics:
             "StatsLastUpdateTime": int(self._updated),
             "RecentStatsLifetime": min(lifetime, window),
         }
-        for name, counter in self._all:
-            values[name] = counter.total
-            values[f"Recent{name}"] = counter.recent
-        total = self._all.total.total
-        values["UpdatesLostRatio"] = self._all.lost.total / total if total else 0.0
-        values["UpdatesLostMax"] = self._all.lost.largest
+        sums = dict.fromkeys(("UpdatesTotal", "UpdatesInitial", "UpdatesLost"), 0)
+        recent = dict(sums)
+        for updates in self._by_label.values():
+            for name, counter in updates:
+                sums[name] += counter.total
+                recent[name] += counter.recent
+        values.update(sums)
+        values.update({f"Recent{name}": value for name, value in recent.items()})
+        total = sums["UpdatesTotal"]
+        values["UpdatesLostRatio"] = sums["UpdatesLost"] / total if total else 0.0
+        values["UpdatesLostMax"] = max(
+            (each.largest_loss for each in self._by_label.values()), default=0
+        )
         for label, updates in self._by_label.items():
             if not _is_name(label):
                 continue
@@ -299,7 +296,7 @@ class UpdateStatistics:
                 values[f"Recent{prefix}{subsystem}"] = counter.recent
         values["DroppedQueries"] = self.dropped_queries.total
         values["RecentDroppedQueries"] = self.dropped_queries.recent
-        return {name: value for name, value in values.items() if math.isfinite(value)}
+        return values
 
 
 def _is_name(label: str) -> bool:
@@ -309,7 +306,10 @@ def _is_name(label: str) -> bool:
 
 #: Source: ``src/condor_utils/subsystem_info.cpp``.
 _SUBSYSTEMS: Final = frozenset(
-    "MASTER COLLECTOR NEGOTIATOR SCHEDD SHADOW STARTD STARTER CREDD KBDD GRIDMANAGER "
-    "HAD REPLICATION TRANSFERER TRANSFERD ROOSTER SHARED_PORT JOB_ROUTER DEFRAG "
-    "GANGLIAD DAGMAN TOOL SUBMIT ANNEXD GAHP".split()
+    (
+        *("MASTER", "COLLECTOR", "NEGOTIATOR", "SCHEDD", "SHADOW", "STARTD", "STARTER"),
+        *("CREDD", "KBDD", "GRIDMANAGER", "HAD", "REPLICATION", "TRANSFERER"),
+        *("TRANSFERD", "ROOSTER", "SHARED_PORT", "JOB_ROUTER", "DEFRAG", "GANGLIAD"),
+        *("DAGMAN", "TOOL", "SUBMIT", "ANNEXD", "GAHP"),
+    )
 )
