@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bench.gcm import GcmStream
 from bench.wire import encode_ad, encode_int, encode_string, frame_message, parse_ad
 
-__all__ = ["Connection", "Session", "read_to_end"]
+__all__ = ["Connection", "Session", "connect", "read_to_end"]
 
 DC_AUTHENTICATE = 60010
 DC_NOP = 60011
@@ -58,18 +58,11 @@ class Connection:
 
     Args:
         port: where it listens.
-        receive_buffer_bytes: of the socket, or ``None`` for the system's own.
     """
 
-    def __init__(self, port: int, receive_buffer_bytes: int | None = None) -> None:
+    def __init__(self, port: int) -> None:
         self.port = port
-        self.socket = socket.socket()
-        self.socket.settimeout(_TIMEOUT_SECONDS)
-        if receive_buffer_bytes is not None:
-            self.socket.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes
-            )
-        self.socket.connect(("127.0.0.1", port))
+        self.socket = connect(port)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sent = hashlib.sha256()
         self._received = hashlib.sha256()
@@ -227,14 +220,24 @@ class Connection:
             raise ConnectionError("the server wants to send a key of its own")
 
     def _receive_exactly(self, size: int) -> bytes:
-        data = self.socket.recv(size, socket.MSG_WAITALL)
-        if len(data) == size:
-            return data
-        raise ConnectionError(f"the server closed after {len(data)} of {size} bytes")
+        data = self.socket.recv(size)
+        while len(data) < size:
+            more = self.socket.recv(size - len(data))
+            if not more:
+                raise ConnectionError(
+                    f"the server closed after {len(data)} of {size} bytes"
+                )
+            data += more
+        return data
 
 
 _ORDINARY_UID = 33
 """The user that owns FS directories when the driver is root: ``www-data`` on Debian."""
+
+
+def connect(port: int) -> socket.socket:
+    """Connect to a collector on loopback, with a limit to every wait."""
+    return socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS)
 
 
 def read_to_end(connection: socket.socket, buffer: bytearray) -> int:

@@ -137,10 +137,19 @@ class Server:
         assert self._cpu is not None, "the server is not running"
         return self._cpu
 
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.poll() is None
+
     def rss_bytes(self) -> int:
         """Return the running server's resident memory."""
         assert self._process is not None, "the server is not running"
         return rss_bytes(self._process.pid)
+
+    def twin(self) -> Server:
+        """Return another server of the same kind, not started."""
+        return Server(self.name, self.real)
 
     def start(self) -> None:
         """Start it and wait until it answers a query.

@@ -7,7 +7,7 @@ code with one of the two servers would share its mistakes.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 __all__ = [
     "PACKET_BODY_BYTES",
@@ -139,11 +139,6 @@ def count_ads(payload: bytes, *, encrypted: bool = False) -> int:
         ValueError: if the reply is cut off.
     """
     return sum(1 for _ in _ads_of_reply(payload, encrypted=encrypted))
-
-
-def attributes_text(attributes: Iterable[tuple[str, str]]) -> list[bytes]:
-    """Make wire lines from names and expression texts."""
-    return [f"{name} = {text}".encode() for name, text in attributes]
 
 
 def _ads_of_reply(payload: bytes, *, encrypted: bool) -> Iterator[int]:
