@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.wire import encode_ad, encode_int
 
-__all__ = ["ATTRIBUTES_CHANGED", "SlotFarm", "schedd_lines"]
+__all__ = ["SlotFarm", "schedd_lines"]
 
 UPDATE_STARTD_AD = 0
 SLOTS_PER_MACHINE = 8
@@ -36,6 +36,13 @@ _CLAIMED_LINES = (
     "ImageSize = @JOB@",
     "TotalTimeClaimedBusy = %(age)d",
 )
+_MACHINE_LINES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("HasDocker = true", 'DockerVersion = "Docker version 27.5.1, build 9f9e405"'),
+    ("HasSingularity = true", 'SingularityVersion = "apptainer version 1.4.2"'),
+    ("HasCVMFS = true", 'CVMFSVersion = "2.12.7"', "SiteRank = 3"),
+)
+"""Machines are bought in lots: each lot's ads have attributes that others lack."""
 _PRIVATE_LINES = (
     'MyType = "Machine"',
     'MyAddress = "@ADDRESS@"',
@@ -51,9 +58,6 @@ _SECRET_LINE = (
     '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"'
 )
 _TOKEN = re.compile(r"@([A-Z_]+)@")
-
-ATTRIBUTES_CHANGED = 20
-"""How many lines of an ad differ from one cycle to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,9 @@ class SlotFarm:
         def fill(line: str) -> bytes:
             return _TOKEN.sub(lambda match: tokens[match[1]], line).encode()
 
-        public = tuple(map(fill, lines + (_CLAIMED_LINES if claimed else ())))
+        lot = _MACHINE_LINES[machine_index % len(_MACHINE_LINES)]
+        state_lines = _CLAIMED_LINES if claimed else ()
+        public = tuple(map(fill, (*lines, *lot, *state_lines)))
         private = tuple(map(fill, _PRIVATE_LINES))
         secret = fill(_SECRET_LINE)
         clear = (
