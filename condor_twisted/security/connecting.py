@@ -478,9 +478,7 @@ class _ServerReply:
     """
 
     def __init__(self, ad: PodAd, policy: SidePolicy) -> None:
-        self.authenticate = _decided(
-            ad, "Authentication", policy.authentication_wish, policy.authentication
-        )
+        self.authenticate = _decided(ad, "Authentication", policy.authentication_wish)
         self.encrypt = _decided(ad, "Encryption", policy.encryption)
         self.integrity = _decided(ad, "Integrity", policy.integrity)
         self.authentication_required = (
@@ -533,16 +531,13 @@ class _ServerReply:
         return found
 
 
-def _decided(
-    ad: PodAd, feature: str, level: FeatureLevel, raised: FeatureLevel | None = None
-) -> bool:
+def _decided(ad: PodAd, feature: str, level: FeatureLevel) -> bool:
     """Whether the server decided for a feature.
 
     Args:
         ad: The server's reply.
         feature: Which.
         level: What we want.
-        raised: The wish as an old server sees it, for authentication alone.
 
     Raises:
         MalformedMessage: The server decided nothing.
@@ -553,11 +548,7 @@ def _decided(
         raise MalformedMessage(f"the server decides nothing about {feature}")
     if word == "NO" and level is FeatureLevel.REQUIRED:
         raise PolicyMismatch(feature, level.name, word)
-    if (
-        word == "YES"
-        and FeatureLevel.NEVER in (level, raised or level)
-        and (feature == "Authentication")
-    ):
+    if feature == "Authentication" and word == "YES" and level is FeatureLevel.NEVER:
         raise PolicyMismatch(feature, level.name, word)
     return word == "YES"
 
