@@ -14,7 +14,7 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.admission import unmet_requirement
 from condor_twisted.security.authorization import Authorizer
 from condor_twisted.security.commands import CommandRules
-from condor_twisted.security.host_patterns import IpAddress
+from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods import usable_methods
@@ -25,36 +25,11 @@ from condor_twisted.security.sessions import (
     SessionCache,
     make_session_id,
 )
-from condor_twisted.wire.versions import ANNOUNCED_VERSION
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-__all__ = ["ChannelEnds", "HandshakeContext", "HostFacts", "SecurityState"]
-
-
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """Who and where this process is.
-
-    Args:
-        host_name: This host's full name.
-        process_id: This process.
-        own_user: The name of the user whom we authenticate as; ``None`` if unknown.
-        condor_user: The name of the user as whom HTCondor runs, to whom root is
-            mapped by FS; ``None`` if there is none.
-        version: The ``$CondorVersion$`` that we announce.
-        parent_id: The parent daemon's unique id, where there is one.
-        local_addresses: This host's own IP addresses.
-    """
-
-    host_name: str
-    process_id: int
-    own_user: str | None = None
-    condor_user: str | None = None
-    version: str = ANNOUNCED_VERSION
-    parent_id: str | None = None
-    local_addresses: tuple[IpAddress, ...] = ()
+__all__ = ["HandshakeContext", "SecurityState", "session_peer"]
 
 
 def _map_nothing(method: str, name: str) -> str | None:
@@ -162,25 +137,6 @@ class SecurityState:
     def trust_domain(self) -> str | None:
         """TRUST_DOMAIN, whose tokens are believed here."""
         return self.knobs.text("TRUST_DOMAIN") or None
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelEnds:
-    """The two ends of one connection.
-
-    Args:
-        own_address: Our end's IP address as text.
-        own_port: Our end's port.
-        peer_address: The other end's IP address as text.
-        peer_port: The other end's port.
-        dialled: As a client: the sinful string that was dialled.
-    """
-
-    own_address: str
-    own_port: int
-    peer_address: str
-    peer_port: int
-    dialled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,8 @@ from typing import Any, Generic, TypeVar
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import CondorTwistedError, PeerClosed
 from condor_twisted.security.commands import CommandRule, CommandRules
-from condor_twisted.security.context import (
-    ChannelEnds,
-    HandshakeContext,
-    HostFacts,
-    SecurityState,
-)
+from condor_twisted.security.context import HandshakeContext, SecurityState
+from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.steps import (
     EnableProtection,
@@ -274,7 +270,8 @@ class Side(Generic[T]):
         """The value, which must be there."""
         if self.error is not None:
             raise self.error
-        assert self.done and self.value is not None, "the handshake is not done"
+        assert self.done, "the handshake is not done"
+        assert self.value is not None
         return self.value
 
 

@@ -10,25 +10,24 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthenticationFailed, TrailingData
+from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader
 
-if TYPE_CHECKING:
-    from condor_twisted.security.context import ChannelEnds, SecurityState
-
 __all__ = [
     "AuthResult",
     "AuthenticationMethod",
     "MethodContext",
+    "MethodSecurity",
     "receive_int",
     "send_int",
 ]
@@ -58,6 +57,42 @@ class AuthResult:
     remote_address: str | None = None
 
 
+class MethodSecurity(Protocol):
+    """What methods see of `condor_twisted.security.context.SecurityState`."""
+
+    @property
+    def knobs(self) -> Knobs:
+        """The configuration."""
+
+    @property
+    def host(self) -> HostFacts:
+        """Who and where we are."""
+
+    @property
+    def random_bytes(self) -> Callable[[int], bytes]:
+        """Gives so many bytes of the system's entropy."""
+
+    @property
+    def unix_time(self) -> Callable[[], int]:
+        """Gives seconds since 1970."""
+
+    @property
+    def identity_map(self) -> Callable[[str, str], str | None]:
+        """Maps a method's authenticated name."""
+
+    @property
+    def command_address(self) -> str | None:
+        """Where we take commands, a sinful string."""
+
+    @property
+    def uid_domain(self) -> str:
+        """UID_DOMAIN."""
+
+    @property
+    def trust_domain(self) -> str | None:
+        """TRUST_DOMAIN."""
+
+
 @dataclass(frozen=True, slots=True)
 class MethodContext:
     """What a method stands on.
@@ -70,7 +105,7 @@ class MethodContext:
         peer_version: The ``$CondorVersion$`` that it announced.
     """
 
-    security: SecurityState
+    security: MethodSecurity
     ends: ChannelEnds
     permission: Permission
     peer_ad: PodAd
@@ -106,7 +141,7 @@ class AuthenticationMethod(ABC):
         return None
 
     @classmethod
-    def attributes(cls, security: SecurityState) -> Mapping[str, LiteralValue]:
+    def attributes(cls, security: MethodSecurity) -> Mapping[str, LiteralValue]:
         """Attributes that an ad has where it offers this method."""
         return {}
 
