@@ -30,6 +30,7 @@ class _Declaration:
     answers: bool
     max_payload_bytes: int
     payload_seconds: float
+    also_asks: tuple[Permission, ...]
 
     def bind(self, handler: Handler) -> Registration:
         return Registration(
@@ -39,6 +40,7 @@ class _Declaration:
             self.answers,
             self.max_payload_bytes,
             self.payload_seconds,
+            self.also_asks,
         )
 
 
@@ -55,6 +57,7 @@ def command(
     answers: bool = False,
     max_payload_bytes: int = MAX_PAYLOAD_BYTES,
     payload_seconds: float = PAYLOAD_SECONDS,
+    also_asks: tuple[Permission, ...] = (),
 ) -> Callable[[F], F]:
     """Declare a method of a daemon as the handler of a command.
 
@@ -74,6 +77,8 @@ def command(
         answers: The peer waits for an answer.
         max_payload_bytes: Longer payloads are refused.
         payload_seconds: How long the payload may take.
+        also_asks: Further levels that the handler asks about with
+            `CommandRequest.holds`.
     """
     declaration = _Declaration(
         CommandRule(
@@ -90,6 +95,7 @@ def command(
         answers,
         max_payload_bytes,
         payload_seconds,
+        also_asks,
     )
 
     def declare(function: F) -> F:

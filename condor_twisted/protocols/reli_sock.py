@@ -26,6 +26,7 @@ Source: ``src/condor_io/reli_sock.cpp``.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
@@ -45,10 +46,18 @@ from zope.interface import implementer
 
 from condor_twisted.errors import LocalProtocolError, PeerClosed
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
+from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.steps import EnableProtection
+from condor_twisted.wire.ciphers import (
+    AesGcmProtection,
+    CfbCipher,
+    CfbProtection,
+    FrameProtection,
+    Md5Protection,
+)
 from condor_twisted.wire.stream_frames import StreamFramer
 
-__all__ = ["ChannelOwner", "ReliSockProtocol"]
+__all__ = ["ChannelOwner", "ReliSockProtocol", "protection_for"]
 
 #: How much may wait unread in a connection whose owner is busy (1 MiB and a header).
 UNREAD_LIMIT_BYTES: Final = 1_048_576 + 5
@@ -58,6 +67,30 @@ WRITE_PROGRESS_SECONDS: Final = 60.0
 PART_BYTES: Final = 262_144
 #: So much may be written before the transport is asked to say when it is full.
 _UNWATCHED_BYTES: Final = 65_536
+
+
+def protection_for(
+    step: EnableProtection,
+) -> tuple[FrameProtection | None, CfbCipher | None]:
+    """What a key does to a stream.
+
+    Returns:
+        What protects the frames, and what encrypts single secrets in frames that are
+        not encrypted; either may be ``None``.
+
+    Source: ``src/condor_io/reli_sock.cpp: ReliSock::set_encryption_id`` and
+    ``src/condor_io/sock.cpp: Sock::set_crypto_key``.
+    """
+    key = step.key
+    if key.method is CryptoMethod.AES:
+        return AesGcmProtection(key.data, os.urandom), None
+    integrity = Md5Protection(key.data) if step.authenticate else None
+    cipher = CfbCipher(
+        "3DES" if key.method is CryptoMethod.TRIPLE_DES else "BLOWFISH", key.data
+    )
+    if step.encrypt:
+        return CfbProtection(cipher, integrity), None
+    return integrity, cipher
 
 
 class ChannelOwner(Protocol):
@@ -119,8 +152,9 @@ class ReliSockProtocol:
         self.receiver: Callable[[bytes], object] | None = None
         #: Whether messages are encrypted now, and their strings carry lengths.
         self.encrypted = False
-        #: Encrypts single secrets in a stream that is clear otherwise.
-        self.secrets: object = None
+        #: Encrypts single secrets in a stream that is clear otherwise; each message
+        #: needs its own, ``secrets.for_message()``.
+        self.secrets: CfbCipher | None = None
         #: How long a message may take from its first byte, once `partial_seconds`
         #: is set (an idle connection that is kept).
         self.partial_seconds = 0.0
@@ -271,7 +305,7 @@ class ReliSockProtocol:
         finally:
             self._delivering = False
         if self.partial_seconds and self.receiver is not None:
-            if framer.buffered_bytes:
+            if framer.receiving:
                 if delivered or self.owner_deadline == NEVER:
                     self.set_deadline(self._sweep.seconds() + self.partial_seconds)
             elif self.owner_deadline != NEVER:

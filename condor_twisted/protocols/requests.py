@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, fail
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.security.commands import CommandRule, CommandRules
+from condor_twisted.security.peer import Peer
+from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter
-
-if TYPE_CHECKING:
-    from condor_twisted.security.peer import Peer
 
 __all__ = ["CommandRequest", "Handler", "Registration", "ReplyChannel", "WhatIsServed"]
 
@@ -28,7 +27,7 @@ class ReplyChannel(Protocol):
     """Where answers go: a connection, or nothing at all for a datagram."""
 
     encrypted: bool
-    secrets: Any
+    secrets: CfbCipher | None
 
     @property
     def is_open(self) -> bool:
@@ -50,8 +49,8 @@ class CommandRequest:
         offset: Where in ``payload`` the command's own data begin.
         encrypted: Whether it was encrypted, so that its strings carry lengths.
         peer: Who sent it, and what its channel has proved.
-        transport: ``tcp`` or ``udp``.
-        channel: Where answers go.
+        channel: Where answers go; ``None`` for a datagram.
+        secrets: Decrypts single secrets of a message that is clear otherwise.
         holds: Whether the peer also holds a level.
     """
 
@@ -64,7 +63,7 @@ class CommandRequest:
         "offset",
         "payload",
         "peer",
-        "transport",
+        "secrets",
     )
 
     def __init__(
@@ -74,8 +73,8 @@ class CommandRequest:
         offset: int,
         encrypted: bool,
         peer: Peer,
-        transport: str,
-        channel: ReplyChannel,
+        channel: ReplyChannel | None,
+        secrets: CfbCipher | None,
         holds: Callable[[Permission], bool],
     ) -> None:
         self.command = command
@@ -83,11 +82,16 @@ class CommandRequest:
         self.offset = offset
         self.encrypted = encrypted
         self.peer = peer
-        self.transport = transport
         self.channel = channel
+        self.secrets = secrets
         #: Whether the connection stays for further commands after this one.
         self.keeps_open = False
         self._holds = holds
+
+    @property
+    def transport(self) -> str:
+        """What the command came by: ``tcp`` or ``udp``."""
+        return "udp" if self.channel is None else "tcp"
 
     def reader(self) -> MessageReader:
         """Reads the command's data; call ``end_of_message`` behind the last item."""
@@ -95,13 +99,15 @@ class CommandRequest:
             self.payload,
             self.offset,
             encrypted=self.encrypted,
-            secrets=self.channel.secrets,
+            secrets=_for_message(self.secrets),
         )
 
     def writer(self) -> MessageWriter:
         """Writes an answer in the form that the channel has now."""
         channel = self.channel
-        return MessageWriter(encrypted=channel.encrypted, secrets=channel.secrets)
+        if channel is None:
+            raise LocalProtocolError("a datagram is never answered")
+        return MessageWriter(channel.encrypted, _for_message(channel.secrets))
 
     def reply(self, payload: bytes) -> None:
         """Send one message back; without effect once the peer has gone.
@@ -109,7 +115,7 @@ class CommandRequest:
         Raises:
             LocalProtocolError: The command came by UDP, where nothing is answered.
         """
-        if self.transport != "tcp":
+        if self.channel is None:
             raise LocalProtocolError("a datagram is never answered")
         self.channel.send_message(payload)
 
@@ -123,7 +129,7 @@ class CommandRequest:
             A `Deferred` that fires when the last piece has left our hands; it fails
             if the peer goes away before, or if ``parts`` raises.
         """
-        if self.transport != "tcp":
+        if self.channel is None:
             return fail(LocalProtocolError("a datagram is never answered"))
         return self.channel.send_parts(parts)
 
@@ -134,6 +140,10 @@ class CommandRequest:
     def holds(self, permission: Permission) -> bool:
         """Whether the peer also holds a level, besides the command's own."""
         return self._holds(permission)
+
+
+def _for_message(secrets: CfbCipher | None) -> CfbCipher | None:
+    return None if secrets is None else secrets.for_message()
 
 
 #: A handler: it answers at once, with a `Deferred`, or is a coroutine function.
@@ -151,6 +161,9 @@ class Registration:
         answers: The peer waits for something.
         max_payload_bytes: Longer payloads are refused.
         payload_seconds: How long the payload may take behind a negotiation.
+        also_asks: Further levels that the handler asks about
+            (`CommandRequest.holds`): if host names decide on one of them, they are
+            looked up before the handler runs.
     """
 
     rule: CommandRule
@@ -159,6 +172,7 @@ class Registration:
     answers: bool = False
     max_payload_bytes: int = MAX_PAYLOAD_BYTES
     payload_seconds: float = PAYLOAD_SECONDS
+    also_asks: tuple[Permission, ...] = ()
 
 
 class WhatIsServed(Protocol):
