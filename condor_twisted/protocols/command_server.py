@@ -23,9 +23,9 @@ Source: ``src/condor_daemon_core.V6/daemon_command.cpp``,
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import iscoroutine
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -55,6 +55,8 @@ from condor_twisted.security.authorization import Authorizer, Decision
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.policy import Policies
+from condor_twisted.wire.ciphers import CfbCipher
+from condor_twisted.wire.safe_messages import NO_SECURITY, SafeMessage
 from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
 
 __all__ = ["CommandServer", "ServerConnection", "ServerCounters", "ServerLimits"]
@@ -100,6 +102,18 @@ class ServerCounters:
     handler_errors: int = 0
 
 
+class SecurityInForce(Protocol):
+    """The part of a `SecurityState` that admissions ask."""
+
+    @property
+    def policies(self) -> Policies:
+        """The security policies in force."""
+
+    @property
+    def authorizer(self) -> Authorizer:
+        """The ALLOW and DENY lists in force."""
+
+
 class CommandServer:
     """Serves the commands of one daemon, over all its ports.
 
@@ -107,8 +121,7 @@ class CommandServer:
 
     Args:
         table: What is served.
-        policies: The security policies in force.
-        authorizer: The ALLOW and DENY lists in force.
+        security: The policies and the ALLOW and DENY lists in force.
         host: Performs what blocks, and looks host names up.
         reactor: Time and turns.
         limits: How much peers may take up.
@@ -117,15 +130,13 @@ class CommandServer:
     def __init__(
         self,
         table: WhatIsServed,
-        policies: Policies,
-        authorizer: Authorizer,
+        security: SecurityInForce,
         host: Host,
         reactor: IReactorTime,
         limits: ServerLimits = ServerLimits(),  # noqa: B008 -- frozen
     ) -> None:
         self.table = table
-        self.policies = policies
-        self.authorizer = authorizer
+        self.security = security
         self.host = host
         self.reactor = reactor
         self.limits = limits
@@ -178,10 +189,12 @@ class CommandServer:
                 return True
         return False
 
-    def close_connections(self) -> None:
-        """Close every connection now."""
+    def close(self) -> None:
+        """Close every connection now; answers on their way may still arrive."""
         for connection in list(self.connections):
-            connection.channel.abort()
+            if connection.channel.is_open:
+                connection.channel.abort()
+        self.sweep.stop()
 
     def _turn_away(self, host: str, what: str) -> None:
         self.counters.connections_refused += 1
@@ -191,18 +204,15 @@ class CommandServer:
 
     # Admission.
 
-    def use(self, policies: Policies, authorizer: Authorizer) -> None:
-        """Put other policies and lists in force, for kept connections as well."""
-        self.policies = policies
-        self.authorizer = authorizer
-        self.forget_admissions()
-
     def forget_admissions(self) -> None:
-        """Ask again for every command from now on, whatever was answered before."""
+        """Ask again for every command from now on, whatever was answered before.
+
+        Call it when ``security`` has changed; kept connections are asked as well.
+        """
         self.generation += 1
         self._raw_tcp.clear()
         self._raw_udp.clear()
-        self.authorizer.forget_answers()
+        self.security.authorizer.forget_answers()
         self._forgotten_at = self.reactor.seconds()
 
     def admitted_raw(
@@ -274,11 +284,11 @@ class CommandServer:
 
     def holds(self, permission: Permission, peer: Peer) -> bool:
         """Whether a peer holds a further level."""
-        decision = holds(permission, peer, self.policies, self.authorizer)
+        decision = holds(permission, peer, self.security.policies, self.security.authorizer)
         if decision.needs_names and peer.host_names is None:
             known = self.host.names.known(peer.address) or ()
             decision = holds(
-                permission, _with_names(peer, known), self.policies, self.authorizer
+                permission, _with_names(peer, known), self.security.policies, self.security.authorizer
             )
         return decision.allowed
 
@@ -298,10 +308,10 @@ class CommandServer:
         )
 
     def _decide(self, registration: Registration, peer: Peer) -> Decision:
-        decision = admit(registration.rule, peer, self.policies, self.authorizer)
+        decision = admit(registration.rule, peer, self.security.policies, self.security.authorizer)
         if decision.allowed and peer.host_names is None:
             for permission in registration.also_asks:
-                asked = holds(permission, peer, self.policies, self.authorizer)
+                asked = holds(permission, peer, self.security.policies, self.security.authorizer)
                 if asked.needs_names:
                     return asked
         return decision
@@ -311,6 +321,74 @@ class CommandServer:
         if len(kept) >= _KEPT_ADMISSIONS_COUNT:
             kept.clear()
         kept[(registration.rule.number, peer.address)] = registration
+
+    # Datagrams.
+
+    def message_received(self, message: SafeMessage, address: str, port: int) -> None:
+        """Take a message that came by UDP."""
+        self.counters.datagrams += 1
+        if message.header is not NO_SECURITY:
+            self._protected_datagram(message, address, port)
+            return
+        payload = message.payload
+        number = _command_of(payload)
+        registration = self.admitted_raw(Transport.UDP, number, address)
+        peer = raw_peer(address, port, Transport.UDP)
+        if registration is not None:
+            self._run_datagram(registration, payload, 8, False, peer, None)
+        else:
+            self._datagram_command(number, payload, 8, False, peer, None)
+
+    def _protected_datagram(self, message: SafeMessage, address: str, port: int) -> None:
+        raise SecurityError("protected datagrams are not served here")
+
+    def _datagram_command(
+        self,
+        number: int,
+        payload: bytes,
+        offset: int,
+        encrypted: bool,
+        peer: Peer,
+        secrets: CfbCipher | None,
+    ) -> None:
+        """Ask whether the command of a datagram may run, and run it."""
+        registration = self.table.find(number)
+        if registration is None:
+            self.unknown_command(number, peer)
+            return
+        found = registration
+
+        def admitted(known: Peer) -> None:
+            self._run_datagram(found, payload, offset, encrypted, known, secrets)
+
+        self.admit(registration, peer, admitted, _do_nothing)
+
+    def _run_datagram(
+        self,
+        registration: Registration,
+        payload: bytes,
+        offset: int,
+        encrypted: bool,
+        peer: Peer,
+        secrets: CfbCipher | None,
+    ) -> None:
+        number = registration.rule.number
+        if len(payload) - offset > registration.max_payload_bytes:
+            raise LimitExceeded(
+                f"bytes of the payload of command {number}",
+                registration.max_payload_bytes,
+                len(payload) - offset,
+            )
+        request = CommandRequest(
+            number, payload, offset, encrypted, peer, None, secrets, self.holds
+        )
+        try:
+            result = self.run(registration, request)
+        except Exception:
+            self.handler_failed(number, peer, Failure())
+            return
+        if result is not None:
+            result.addErrback(lambda failure: self.handler_failed(number, peer, failure))
 
     # Running handlers.
 
@@ -363,9 +441,11 @@ class CommandServer:
         )
 
 
-def _with_names(peer: Peer, names: tuple[str, ...]) -> Peer:
-    from dataclasses import replace
+def _do_nothing() -> None:
+    """What a refused datagram is answered."""
 
+
+def _with_names(peer: Peer, names: tuple[str, ...]) -> Peer:
     return replace(peer, host_names=names)
 
 
