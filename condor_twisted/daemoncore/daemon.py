@@ -330,20 +330,47 @@ class Daemon(MultiService):
         return ports.close()
 
     def _write_address_files(self) -> None:
-        wanted = [self._extra_address_file, self.settings.text(self._address_knob())]
-        paths = list(dict.fromkeys(path for path in wanted if path))
+        """Write the address files.
+
+        Raises:
+            OSError: The one that was asked for by argument cannot be written. One that
+                only the settings name is worth an error line.
+        """
+        asked, named = self._extra_address_file, self._address_file_of_settings()
+        paths = list(dict.fromkeys(path for path in (asked, named) if path))
         for each in self._address_files:
             if each.path not in paths:
                 each.remove()
         kept = {each.path: each for each in self._address_files}
         self._address_files = [kept.get(path) or AddressFile(path) for path in paths]
         for each in self._address_files:
-            each.write(str(self.address))
+            try:
+                each.write(str(self.address))
+            except OSError as error:
+                if each.path == asked:
+                    raise
+                _log.error(
+                    "Can't write address file {path}: {error}",
+                    path=each.path,
+                    error=error.strerror,
+                )
 
-    def _address_knob(self) -> str:
+    def _address_file_of_settings(self) -> str | None:
+        """The address file that the settings name.
+
+        Compiled-in names lie in the LOG directory: without one that somebody
+        configured there is no such file.
+        """
         name = f"{self.subsystem}_ADDRESS_FILE"
         local = self.settings.local_name
-        return name if local is None else f"{local}.{name}"
+        found = self.settings.find(name if local is None else f"{local}.{name}")
+        if found is None or not found.value:
+            return None
+        if found.definition is None:
+            log = self.settings.find("LOG")
+            if log is None or log.definition is None or not log.value:
+                return None
+        return self.settings.text(name if local is None else f"{local}.{name}")
 
     # Housekeeping.
 
