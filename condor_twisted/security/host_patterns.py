@@ -97,7 +97,7 @@ def parse_network(text: str) -> IpNetwork | None:
         if not mask_text.isdigit() and base.version != 4:
             return None
         try:
-            return ipaddress.ip_network((str(base), mask_text), strict=False)
+            return ipaddress.ip_network(f"{base}/{mask_text}", strict=False)
         except ValueError:
             return None
     if ":" not in text:

@@ -13,6 +13,7 @@ SecMan::FinishKeyExchange, SecMan::EncodePubkey``.
 
 from __future__ import annotations
 
+import base64
 import binascii
 import hashlib
 import hmac
@@ -70,11 +71,9 @@ def decode_public_key(text: str) -> EllipticCurvePublicKey:
     if len(text) > _MAX_TEXT_CHARACTERS or not text.isascii():
         raise MalformedMessage("an ECDH key that is no base64 text of a point")
     try:
-        point = binascii.a2b_base64(text, strict_mode=True)
+        point = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise MalformedMessage("an ECDH key that is no base64 text") from None
-    except TypeError:  # Python 3.10 has no strict mode
-        point = binascii.a2b_base64(text)
     canonical = binascii.b2a_base64(point, newline=False).decode("ascii")
     if len(point) != _POINT_BYTES or point[0] != 0x04 or canonical != text:
         raise MalformedMessage("an ECDH key that is no uncompressed P-256 point")

@@ -1,7 +1,7 @@
 """The other side of a channel: who it is, and what the channel has proved.
 
 Source: ``src/condor_io/sock.h`` (``getFullyQualifiedUser``, ``triedAuthentication``,
-``isMappedFQU``), ``src/condor_io/condor_secman.cpp: SecMan::IsAuthenticationSufficient``.
+``isMappedFQU``).
 """
 
 from __future__ import annotations

@@ -219,8 +219,8 @@ class Policies:
         level = parse_configured_level(setting[1])
         if level is None:
             raise ConfigError(
-                f"{setting[0]} = {setting[1][:64]!r} is not one of REQUIRED, PREFERRED, "
-                "OPTIONAL, NEVER"
+                f"{setting[0]} = {setting[1][:64]!r} is not one of "
+                "REQUIRED, PREFERRED, OPTIONAL, NEVER"
             )
         return level
 
