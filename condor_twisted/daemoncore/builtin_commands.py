@@ -38,9 +38,7 @@ class BuiltinCommands:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    @command(
-        Command.DC_RAISESIGNAL, Permission.DAEMON, udp=True, max_payload_bytes=64
-    )
+    @command(Command.DC_RAISESIGNAL, Permission.DAEMON, udp=True, max_payload_bytes=64)
     def raise_signal(self, request: CommandRequest) -> None:
         """Deliver one of the signals that this daemon has a handler for."""
         reader = request.reader()

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from inspect import iscoroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -35,13 +35,17 @@ from twisted.python.failure import Failure
 from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
+    CondorTwistedError,
+    HandshakeTimedOut,
     LimitExceeded,
+    LocalProtocolError,
     MalformedMessage,
     PeerClosed,
     RemoteProtocolError,
     SecurityError,
 )
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
+from condor_twisted.protocols.handshake_driver import HandshakeDriver
 from condor_twisted.protocols.host_steps import Host
 from condor_twisted.protocols.log_text import FoldedLog, escaped
 from condor_twisted.protocols.reli_sock import ReliSockProtocol
@@ -51,10 +55,15 @@ from condor_twisted.protocols.requests import (
     WhatIsServed,
 )
 from condor_twisted.security.admission import admit, holds
-from condor_twisted.security.authorization import Authorizer, Decision
-from condor_twisted.security.commands import DC_AUTHENTICATE
+from condor_twisted.security.authorization import Decision
+from condor_twisted.security.commands import DC_AUTHENTICATE, CommandRule
+from condor_twisted.security.context import (
+    ChannelEnds,
+    HandshakeContext,
+    SecurityState,
+)
+from condor_twisted.security.negotiation import Admission, serve
 from condor_twisted.security.peer import Peer, Transport, raw_peer
-from condor_twisted.security.policy import Policies
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.safe_messages import NO_SECURITY, SafeMessage
 from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
@@ -98,20 +107,9 @@ class ServerCounters:
     datagrams: int = 0
     commands_denied: int = 0
     commands_unknown: int = 0
+    handshakes_failed: int = 0
     protocol_errors: int = 0
     handler_errors: int = 0
-
-
-class SecurityInForce(Protocol):
-    """The part of a `SecurityState` that admissions ask."""
-
-    @property
-    def policies(self) -> Policies:
-        """The security policies in force."""
-
-    @property
-    def authorizer(self) -> Authorizer:
-        """The ALLOW and DENY lists in force."""
 
 
 class CommandServer:
@@ -121,7 +119,7 @@ class CommandServer:
 
     Args:
         table: What is served.
-        security: The policies and the ALLOW and DENY lists in force.
+        security: Policies, ALLOW and DENY lists, and sessions.
         host: Performs what blocks, and looks host names up.
         reactor: Time and turns.
         limits: How much peers may take up.
@@ -130,7 +128,7 @@ class CommandServer:
     def __init__(
         self,
         table: WhatIsServed,
-        security: SecurityInForce,
+        security: SecurityState,
         host: Host,
         reactor: IReactorTime,
         limits: ServerLimits = ServerLimits(),  # noqa: B008 -- frozen
@@ -199,7 +197,11 @@ class CommandServer:
     def _turn_away(self, host: str, what: str) -> None:
         self.counters.connections_refused += 1
         self.folded.warn(
-            "full", host, "Too many {what}; closing one from {host}", what=what, host=host
+            "full",
+            host,
+            "Too many {what}; closing one from {host}",
+            what=what,
+            host=host,
         )
 
     # Admission.
@@ -265,8 +267,12 @@ class CommandServer:
                 self._keep_admission(registration, peer)
             admitted(peer)
             return
+        self.denied(registration.rule, peer, decision)
+        refused()
+
+    def denied(self, rule: CommandRule, peer: Peer, decision: Decision) -> None:
+        """Count and log a refusal."""
         self.counters.commands_denied += 1
-        rule = registration.rule
         self.folded.warn(
             "denied",
             peer.address,
@@ -280,15 +286,19 @@ class CommandServer:
             level=rule.permission.name,
             reason=escaped(decision.reason),
         )
-        refused()
 
     def holds(self, permission: Permission, peer: Peer) -> bool:
         """Whether a peer holds a further level."""
-        decision = holds(permission, peer, self.security.policies, self.security.authorizer)
+        decision = holds(
+            permission, peer, self.security.policies, self.security.authorizer
+        )
         if decision.needs_names and peer.host_names is None:
             known = self.host.names.known(peer.address) or ()
             decision = holds(
-                permission, _with_names(peer, known), self.security.policies, self.security.authorizer
+                permission,
+                _with_names(peer, known),
+                self.security.policies,
+                self.security.authorizer,
             )
         return decision.allowed
 
@@ -308,10 +318,14 @@ class CommandServer:
         )
 
     def _decide(self, registration: Registration, peer: Peer) -> Decision:
-        decision = admit(registration.rule, peer, self.security.policies, self.security.authorizer)
+        decision = admit(
+            registration.rule, peer, self.security.policies, self.security.authorizer
+        )
         if decision.allowed and peer.host_names is None:
             for permission in registration.also_asks:
-                asked = holds(permission, peer, self.security.policies, self.security.authorizer)
+                asked = holds(
+                    permission, peer, self.security.policies, self.security.authorizer
+                )
                 if asked.needs_names:
                     return asked
         return decision
@@ -339,7 +353,9 @@ class CommandServer:
         else:
             self._datagram_command(number, payload, 8, False, peer, None)
 
-    def _protected_datagram(self, message: SafeMessage, address: str, port: int) -> None:
+    def _protected_datagram(
+        self, message: SafeMessage, address: str, port: int
+    ) -> None:
         raise SecurityError("protected datagrams are not served here")
 
     def _datagram_command(
@@ -388,7 +404,9 @@ class CommandServer:
             self.handler_failed(number, peer, Failure())
             return
         if result is not None:
-            result.addErrback(lambda failure: self.handler_failed(number, peer, failure))
+            result.addErrback(
+                lambda failure: self.handler_failed(number, peer, failure)
+            )
 
     # Running handlers.
 
@@ -460,7 +478,9 @@ class ServerConnection:
         "_accepted_at",
         "_allowed",
         "_allowed_generation",
+        "_awaited",
         "_closed",
+        "_driver",
         "_proven",
         "_running",
         "channel",
@@ -484,6 +504,8 @@ class ServerConnection:
         self._accepted_at = 0.0
         self._allowed: dict[int, Registration] | None = None
         self._allowed_generation = -1
+        self._awaited: Registration | None = None
+        self._driver: HandshakeDriver[Admission] | None = None
         self._closed = False
         self._proven = False
         self._running: Deferred[Any] | None = None
@@ -525,6 +547,9 @@ class ServerConnection:
 
     def channel_late(self) -> None:
         """A deadline passed."""
+        if self._driver is not None:
+            self._driver.fail(HandshakeTimedOut("the handshake", HANDSHAKE_SECONDS))
+            return
         self.server.folded.info(
             "late",
             self.host,
@@ -539,9 +564,10 @@ class ServerConnection:
         self._closed = True
         self.server.connections.pop(self, None)
         self._prove()
-        running = self._running
-        if running is not None:
-            running.cancel()
+        if self._driver is not None:
+            self._driver.fail(PeerClosed("the peer closed during the handshake"))
+        if self._running is not None:
+            self._running.cancel()
 
     # Messages.
 
@@ -570,7 +596,74 @@ class ServerConnection:
         self._command(_command_of(payload), payload, 8)
 
     def _negotiate(self, payload: bytes) -> None:
-        raise SecurityError("negotiation is not served here")
+        """Run the handshake that a first message begins."""
+        server, channel = self.server, self.channel
+        channel.stop_receiving()
+        transport: Any = channel.transport
+        own = transport.getHost()
+        ends = ChannelEnds(
+            getattr(own, "host", ""), getattr(own, "port", 0), self.host, self.port
+        )
+        channel.set_deadline(self._accepted_at + HANDSHAKE_SECONDS)
+        driver = self._driver = HandshakeDriver(
+            serve(HandshakeContext(server.security, ends), payload),
+            channel,
+            server.host,
+        )
+        driver.start().addCallbacks(self._negotiated, self._not_negotiated).addErrback(
+            self.channel_failed
+        )
+
+    def _negotiated(self, admission: Admission) -> None:
+        """The handshake has ended well: run its command, if there is one to run."""
+        self._driver = None
+        server, channel = self.server, self.channel
+        self.peer = admission.peer
+        channel.forget_transcript()
+        if not admission.decision.allowed:
+            server.denied(admission.rule, admission.peer, admission.decision)
+        if admission.command is None:
+            channel.lose()
+            return
+        registration = server.table.find(admission.command)
+        if registration is None:
+            raise LocalProtocolError(f"the rule of {admission.command} has no handler")
+        self._allow(registration)
+        if registration.rule.has_payload or admission.resumed:
+            self._awaited = registration
+            channel.receiver = self._payload_message
+            channel.set_deadline(server.sweep.seconds() + registration.payload_seconds)
+            channel.resume()
+        else:
+            channel.set_deadline(NEVER)
+            self._run(registration, b"", 0)
+
+    def _not_negotiated(self, failure: Failure) -> None:
+        """The handshake has failed: close without an answer."""
+        self._driver = None
+        server = self.server
+        if not failure.check(PeerClosed):
+            server.counters.handshakes_failed += 1
+            if failure.check(CondorTwistedError):
+                server.folded.warn(
+                    "handshake",
+                    self.host,
+                    "DC_AUTHENTICATE: no session for {host}:{port}: {error}",
+                    host=self.host,
+                    port=self.port,
+                    error=escaped(str(failure.value)),
+                )
+            else:
+                _log.failure("a handshake raised what it must not", failure)
+        self.channel.abort()
+
+    def _payload_message(self, payload: bytes) -> None:
+        registration = self._awaited
+        assert registration is not None, "a payload comes behind a negotiation"
+        self._awaited = None
+        self.channel.receiver = None
+        self.channel.set_deadline(NEVER)
+        self._run(registration, payload, 0)
 
     def _command(self, number: int, payload: bytes, offset: int) -> None:
         """Look a command up, ask whether it may run, and run it."""

@@ -275,7 +275,9 @@ def _set_up_datagram_port(port: Any, protocol: Any, options: SocketOptions) -> N
         return  # not a socket of the operating system
     if options.datagram_buffer_bytes > 0:
         size = options.datagram_buffer_bytes
-        forced = getattr(socket, "SO_RCVBUFFORCE", 33 if OPTIONS_ARE_INHERITED else None)
+        forced = getattr(
+            socket, "SO_RCVBUFFORCE", 33 if OPTIONS_ARE_INHERITED else None
+        )
         try:
             if forced is None:
                 raise OSError

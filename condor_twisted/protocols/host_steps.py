@@ -285,7 +285,9 @@ class Host:
             return known or None
 
         def found(name: str | None) -> str | None:
-            self._users.put(uid, name or False, FOUND_SECONDS if name else MISSED_SECONDS)
+            self._users.put(
+                uid, name or False, FOUND_SECONDS if name else MISSED_SECONDS
+            )
             return name
 
         return self._run_blocking(_user_name, uid).addCallback(found)
@@ -353,9 +355,7 @@ def _stat_path(path: str, refresh_directory: bool) -> PathStatus | None:
         kind = PathKind.LINK
     else:
         kind = PathKind.OTHER
-    return PathStatus(
-        kind, stat.S_IMODE(mode), found.st_nlink, found.st_uid, entries
-    )
+    return PathStatus(kind, stat.S_IMODE(mode), found.st_nlink, found.st_uid, entries)
 
 
 def _refresh(directory: str) -> None:
@@ -364,4 +364,3 @@ def _refresh(directory: str) -> None:
         handle, name = tempfile.mkstemp(prefix=".condor_refresh_", dir=directory)
         os.close(handle)
         os.unlink(name)
-
