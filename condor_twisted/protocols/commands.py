@@ -1,0 +1,654 @@
+"""The client side: open a command at a daemon, and talk.
+
+`CommandOpener.open` connects, negotiates or resumes a session where our policy wants
+one, and gives a `ClientChannel` on which the command's own messages may follow. A
+session that the server has forgotten is dropped, and the command is opened once more
+with a new one.
+
+A raw command has no answer of its own: its number stands in front of the first message,
+which the channel does by itself. So a caller writes the same for both::
+
+    channel = await opener.open("<192.0.2.7:9618>", Command.CONFIG_VAL)
+    writer = channel.writer()
+    writer.put_string("COLLECTOR_NAME")
+    channel.send_message(writer.end_of_message())
+    reader = await channel.receive_message()
+    print(reader.get_string())
+    channel.close()
+
+Source: ``src/condor_io/condor_secman.cpp: SecManStartCommand``,
+``src/condor_daemon_client/daemon.cpp: Daemon::startCommand``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred, fail, inlineCallbacks
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import DatagramProtocol, Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from condor_twisted.errors import (
+    CommandRefused,
+    HandshakeTimedOut,
+    LocalProtocolError,
+    PeerClosed,
+    SessionUnknown,
+)
+from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
+from condor_twisted.protocols.endpoints import (
+    Dialling,
+    client_endpoint,
+    set_connection_options,
+)
+from condor_twisted.protocols.handshake_driver import HandshakeDriver, HostSteps
+from condor_twisted.protocols.reli_sock import ReliSockProtocol
+from condor_twisted.security.commands import DC_AUTHENTICATE
+from condor_twisted.security.connecting import resume_pairs
+from condor_twisted.security.context import (
+    ChannelEnds,
+    HandshakeContext,
+    SecurityState,
+)
+from condor_twisted.security.keys import CryptoMethod
+from condor_twisted.security.negotiation import (
+    CommandStart,
+    Established,
+    connect,
+    find_session,
+    wants_negotiation,
+)
+from condor_twisted.security.peer import Peer, Transport, raw_peer
+from condor_twisted.security.pod_ads import put_pod_ad
+from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.wire.ciphers import CfbCipher
+from condor_twisted.wire.datagrams import (
+    DEFAULT_FRAGMENT_BYTES,
+    LOOPBACK_FRAGMENT_BYTES,
+    MessageId,
+    protect_message,
+    split_message,
+)
+from condor_twisted.wire.messages import MessageReader, MessageWriter
+from condor_twisted.wire.sinful import SinfulAddress
+from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
+
+__all__ = ["ClientChannel", "CommandOpener", "open_command"]
+
+_log = Logger()
+
+#: How long one exchange may take: a handshake, an answer.
+HANDSHAKE_SECONDS: Final = 120.0
+ANSWER_SECONDS: Final = 60.0
+#: What we take from a server: a dump of a large pool is one message.
+CLIENT_LIMITS: Final = FrameLimits(
+    message_bytes=64 << 20,
+    message_frames=1 << 16,
+    raised_message_bytes=4 << 30,
+    raised_message_frames=1 << 22,
+)
+
+
+class ClientChannel:
+    """One command at one daemon; made by `CommandOpener.open`.
+
+    Attributes:
+        command: The command's number.
+        address: Who was dialled.
+        peer: Who answered, and what the channel has proved.
+        session: The session; ``None`` for a raw command.
+        resumed: The session is an old one.
+    """
+
+    def __init__(
+        self, opener: CommandOpener, address: SinfulAddress, command: int
+    ) -> None:
+        self.command = command
+        self.address = address
+        self.peer: Peer | None = None
+        self.session: SecuritySession | None = None
+        self.resumed = False
+        self.channel = ReliSockProtocol(
+            StreamFramer(opener.limits), opener.sweep, opener.reactor
+        )
+        self.channel.owner = self
+        self._opener = opener
+        self._prefix = b""
+        self._waiting: Deferred[MessageReader] | None = None
+        self._driver: HandshakeDriver[Established] | None = None
+        self._late: tuple[str, float] = ("", 0.0)
+        self._end: Failure | None = None
+
+    # Talking.
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can still be sent."""
+        return self.channel.is_open
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether messages are encrypted, and so carry string lengths."""
+        return self.channel.encrypted
+
+    def writer(self) -> MessageWriter:
+        """Writes a message in the form that the channel has."""
+        secrets = self.channel.secrets
+        return MessageWriter(
+            self.channel.encrypted, None if secrets is None else secrets.for_message()
+        )
+
+    def send_message(self, payload: bytes) -> None:
+        """Send one message.
+
+        Raises:
+            PeerClosed: The connection has ended.
+        """
+        self._check_open()
+        prefix, self._prefix = self._prefix, b""
+        self.channel.send_message(prefix + payload)
+
+    def send_parts(self, parts: Iterable[bytes]) -> Deferred[None]:
+        """Send one message that is made piece by piece.
+
+        Returns:
+            A `Deferred` that fires when the last piece is on its way.
+        """
+        prefix, self._prefix = self._prefix, b""
+        if prefix:
+            parts = _with_prefix(prefix, parts)
+        return self.channel.send_parts(parts)
+
+    def send_no_payload(self) -> None:
+        """Send the command of a raw channel, where it has no data of its own.
+
+        On a negotiated channel the server knows the command already, and nothing is
+        sent.
+
+        Raises:
+            PeerClosed: The connection has ended.
+        """
+        self._check_open()
+        prefix, self._prefix = self._prefix, b""
+        if prefix:
+            self.channel.send_message(prefix)
+
+    def receive_message(
+        self, timeout_seconds: float = ANSWER_SECONDS
+    ) -> Deferred[MessageReader]:
+        """Wait for the next message.
+
+        Args:
+            timeout_seconds: How long it may take until it is whole.
+
+        Returns:
+            A `Deferred` of a reader at the message's begin. It fails with
+            `PeerClosed`, `HandshakeTimedOut`, or what the bytes are: a
+            `RemoteProtocolError`. Cancelling it closes the connection.
+        """
+        if self._waiting is not None or self._driver is not None:
+            return fail(LocalProtocolError("somebody waits for a message already"))
+        outcome: Deferred[MessageReader] = Deferred(self._receive_cancelled)
+        self._waiting = outcome
+        try:
+            message = self.channel.receive_one(self._received)
+        except Exception:
+            self._waiting = None
+            self.channel.abort()
+            return fail(Failure())
+        if message is not None:
+            self._received(message)
+        elif self._end is not None:
+            self._waiting = None
+            return fail(self._end)
+        else:
+            self._expect("an answer", timeout_seconds)
+        return outcome
+
+    def close(self) -> None:
+        """Close when everything is sent."""
+        self.channel.lose()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.channel.abort()
+
+    # Opening; the opener calls these.
+
+    def start_raw(self, ends: ChannelEnds) -> None:
+        """Begin without a handshake."""
+        self._prefix = self.command.to_bytes(8, "big")
+        self.peer = raw_peer(ends.peer_address, ends.peer_port, Transport.TCP)
+        self.channel.forget_transcript()
+        self.channel.raise_limits()
+
+    def negotiate(
+        self, ends: ChannelEnds, start: CommandStart, host: HostSteps
+    ) -> Deferred[ClientChannel]:
+        """Negotiate or resume a session.
+
+        Returns:
+            A `Deferred` of this channel, ready; it fails as
+            `condor_twisted.security.negotiation.connect` does.
+        """
+        context = HandshakeContext(self._opener.security, ends)
+        driver = HandshakeDriver(connect(context, start), self.channel, host)
+        self._driver = driver
+        self._expect("the handshake", self._opener.handshake_seconds)
+
+        def ended(outcome: Any) -> Any:
+            self._driver = None
+            self.channel.set_deadline(NEVER)
+            return outcome
+
+        def ready(established: Established) -> ClientChannel:
+            self.peer = established.peer
+            self.session = established.session
+            self.resumed = established.resumed
+            self.channel.forget_transcript()
+            self.channel.raise_limits()
+            return self
+
+        def failed(failure: Failure) -> Failure:
+            self.channel.abort()
+            return failure
+
+        return driver.start().addBoth(ended).addCallbacks(ready, failed)
+
+    # What the channel calls.
+
+    def connected(self) -> None:
+        """The connection stands."""
+        transport: Any = self.channel.transport
+        handle = getattr(transport, "getHandle", None)
+        if handle is not None:
+            set_connection_options(
+                handle(), self._opener.dialling.keep_alive_seconds
+            )
+
+    def channel_failed(self, failure: Failure) -> None:
+        """What the peer sent is no CEDAR."""
+        self._ended(failure)
+
+    def channel_late(self) -> None:
+        """A deadline passed."""
+        what, seconds = self._late
+        self.channel.abort()
+        self._ended(Failure(HandshakeTimedOut(what, seconds)))
+
+    def channel_closed(self, reason: Failure) -> None:
+        """The connection has ended."""
+        self._ended(Failure(PeerClosed("the connection was closed")))
+
+    def _ended(self, failure: Failure) -> None:
+        if self._end is None:
+            self._end = failure
+        if self._driver is not None:
+            error = failure.value
+            self._driver.fail(
+                error if isinstance(error, Exception) else PeerClosed(str(error))
+            )
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self.channel.stop_receiving()
+            waiting.errback(failure)
+
+    def _received(self, message: bytes) -> None:
+        waiting, self._waiting = self._waiting, None
+        self.channel.set_deadline(NEVER)
+        if waiting is not None:
+            secrets = self.channel.secrets
+            waiting.callback(
+                MessageReader(
+                    message,
+                    encrypted=self.channel.encrypted,
+                    secrets=None if secrets is None else secrets.for_message(),
+                )
+            )
+
+    def _receive_cancelled(self, outcome: Deferred[MessageReader]) -> None:
+        self._waiting = None
+        self.channel.abort()
+
+    def _expect(self, what: str, seconds: float) -> None:
+        self._late = (what, seconds)
+        self.channel.set_deadline(self._opener.sweep.seconds() + seconds)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise PeerClosed("the connection has ended")
+
+
+def _with_prefix(prefix: bytes, parts: Iterable[bytes]) -> Iterable[bytes]:
+    yield prefix
+    yield from parts
+
+
+class _ChannelFactory(Factory):
+    noisy = False
+
+    def __init__(self, channel: ClientChannel) -> None:
+        self._channel = channel
+
+    def buildProtocol(self, address: IAddress | None) -> Any:
+        return self._channel.channel
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A daemon to talk to: as it was named, and as it was understood."""
+
+    text: str
+    address: SinfulAddress
+
+    @classmethod
+    def of(cls, address: SinfulAddress | str) -> _Target:
+        if isinstance(address, SinfulAddress):
+            return cls(str(address), address)
+        return cls(address, SinfulAddress.parse(address))
+
+
+class CommandOpener:
+    """Opens commands at daemons, with one identity and its sessions.
+
+    Args:
+        reactor: Where connections are made.
+        security: Our policy, our sessions, who we are.
+        host: Performs what blocks.
+        dialling: How connections go out.
+        limits: What is taken from servers.
+        handshake_seconds: How long a handshake may take.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        security: SecurityState,
+        host: HostSteps,
+        dialling: Dialling = Dialling(),  # noqa: B008 -- frozen
+        limits: FrameLimits = CLIENT_LIMITS,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
+        self.reactor = reactor
+        self.security = security
+        self.host = host
+        self.dialling = dialling
+        self.limits = limits
+        self.handshake_seconds = handshake_seconds
+        self.sweep = DeadlineSweep(reactor)
+        self._sender: _DatagramSender | None = None
+        self._sessions_under_way: dict[tuple[str, int, str], list[Deferred[None]]] = {}
+
+    def open(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        *,
+        raw: bool | None = None,
+        start: CommandStart | None = None,
+    ) -> Deferred[ClientChannel]:
+        """Open a command.
+
+        Args:
+            address: Where the daemon is. Sessions are kept under this very text.
+            command: The command's number.
+            raw: Without or with a negotiation, whatever the policy says.
+            start: What else is wanted of the negotiation.
+
+        Returns:
+            A `Deferred` of a channel for the command's own messages. It fails with
+            Twisted's ``ConnectError``, with a `SecurityError`, with
+            `HandshakeTimedOut`, or with `CommandRefused` where the server just
+            closed. Cancelling it closes the connection.
+        """
+        try:
+            target = _Target.of(address)
+        except Exception:
+            return fail(Failure())
+        wanted = CommandStart(command) if start is None else start
+        if raw is None:
+            raw = not wants_negotiation(self.security.policies)
+        return self._open(target, wanted, raw)
+
+    def close(self) -> Deferred[Any]:
+        """Give up the port for datagrams, and every deadline."""
+        self.sweep.stop()
+        sender, self._sender = self._sender, None
+        done: Deferred[Any] = Deferred()
+        done.callback(None)
+        return done if sender is None else sender.close()
+
+    @inlineCallbacks
+    def _open(
+        self, target: _Target, start: CommandStart, raw: bool
+    ) -> Generator[Deferred[Any], Any, ClientChannel]:
+        for attempt in (1, 2):
+            channel = ClientChannel(self, target.address, start.command)
+            endpoint = client_endpoint(self.reactor, target.address, self.dialling)
+            yield endpoint.connect(_ChannelFactory(channel))
+            transport: Any = channel.channel.transport
+            if transport is None:
+                raise PeerClosed("the connection was closed at once")
+            ends = _ends(transport, target.text)
+            if raw:
+                channel.start_raw(ends)
+                return channel
+            try:
+                yield channel.negotiate(ends, start, self.host)
+            except SessionUnknown:
+                if attempt == 2:
+                    raise
+                start = replace(start, session_id=None)
+                continue
+            except PeerClosed as closed:
+                raise CommandRefused(
+                    start.command,
+                    target.text,
+                    "the server closed before it answered: it does not know the "
+                    "command, or the security policies cannot be reconciled",
+                ) from closed
+            return channel
+        raise AssertionError("the second attempt returns or raises")
+
+    # Datagrams.
+
+    @inlineCallbacks
+    def send_datagram(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        write: Callable[[MessageWriter], object] | None = None,
+        *,
+        raw: bool | None = None,
+        tag: str = "",
+    ) -> Generator[Deferred[Any], Any, None]:
+        """Send a command by UDP; nobody confirms anything.
+
+        Where our policy wants a negotiation and there is no session yet, one is made
+        over TCP first.
+
+        Args:
+            address: Where the daemon is.
+            command: The command's number.
+            write: Writes the command's data.
+            raw: Without or with a session, whatever the policy says.
+            tag: The context whose session is used.
+
+        Returns:
+            A `Deferred` that fires when the datagrams have left; it fails as `open`
+            does.
+
+        Raises:
+            LocalProtocolError: The address takes no datagrams, or the session has no
+                cipher for them.
+        """
+        target = _Target.of(address)
+        chosen = self.dialling.choose(target.address)
+        if not target.address.accepts_udp:
+            raise LocalProtocolError(f"{target.text} takes no datagrams")
+        if chosen is None or chosen.ip is None or not chosen.port_number:
+            raise ConnectError(None, f"{target.text} has no address for datagrams")
+        place = (str(chosen.ip), chosen.port_number)
+        if raw is None:
+            raw = not wants_negotiation(self.security.policies)
+        if raw:
+            writer = MessageWriter()
+            writer.put_int(command)
+            if write is not None:
+                write(writer)
+            self._send(place, writer.end_of_message(), None)
+            return
+        start = CommandStart(DC_AUTHENTICATE, command, tag=tag)
+        session = find_session(self.security, start, target.text)
+        if session is None:
+            yield self._make_session(target, start)
+            session = find_session(self.security, start, target.text)
+        if session is None:
+            raise CommandRefused(command, target.text, "no session can be kept for it")
+        ends = ChannelEnds("", 0, place[0], place[1], target.text)
+        context = HandshakeContext(self.security, ends)
+        key = session.key_of(self.security.policies.datagram_cipher)
+        encrypts = session.encrypt or (
+            session.key is not None and session.key.method is CryptoMethod.AES
+        )
+        if key is None and (encrypts or session.integrity):
+            raise LocalProtocolError("the session has no cipher for datagrams")
+        writer = MessageWriter(encrypts)
+        writer.put_int(DC_AUTHENTICATE)
+        pairs = resume_pairs(context, CommandStart(command, tag=tag), session)
+        if key is not None:
+            pairs["CryptoMethods"] = key.method.wire_name
+        put_pod_ad(writer, pairs.items(), by_name=True)
+        if write is not None:
+            write(writer)
+        session.renew(self.security.now())
+        self._send(place, writer.end_of_message(), session if encrypts else None)
+
+    def _make_session(
+        self, target: _Target, start: CommandStart
+    ) -> Deferred[None]:
+        """Make a session over TCP; askers for the same one wait together."""
+        key = (target.text, start.subject, start.tag)
+        waiting = self._sessions_under_way.get(key)
+        outcome: Deferred[None] = Deferred()
+        if waiting is not None:
+            waiting.append(outcome)
+            return outcome
+        self._sessions_under_way[key] = [outcome]
+
+        def made(result: ClientChannel | Failure) -> None:
+            if isinstance(result, ClientChannel):
+                result.close()
+            for each in self._sessions_under_way.pop(key):
+                if each.called:
+                    continue
+                if isinstance(result, Failure):
+                    each.errback(result)
+                else:
+                    each.callback(None)
+
+        self._open(target, start, False).addBoth(made)
+        return outcome
+
+    def _send(
+        self, place: tuple[str, int], payload: bytes, session: SecuritySession | None
+    ) -> None:
+        if self._sender is None:
+            self._sender = _DatagramSender(self.reactor)
+        key_id = cipher = None
+        if session is not None:
+            key = session.key_of(self.security.policies.datagram_cipher)
+            assert key is not None, "asked for before"
+            key_id = session.id
+            if self.security.command_address is not None:
+                key_id += f",{self.security.command_address}"
+            cipher = CfbCipher(
+                "3DES" if key.method is CryptoMethod.TRIPLE_DES else "BLOWFISH",
+                key.data,
+            )
+        message = protect_message(
+            payload, encryption_key_id=key_id or "", cipher=cipher
+        )
+        knobs = self.security.knobs
+        fragment_bytes = (
+            knobs.integer("UDP_LOOPBACK_FRAGMENT_SIZE", LOOPBACK_FRAGMENT_BYTES)
+            if place[0].startswith("127.") or place[0] == "::1"
+            else knobs.integer("UDP_NETWORK_FRAGMENT_SIZE", DEFAULT_FRAGMENT_BYTES)
+        )
+        self._sender.send(
+            place, message.payload, fragment_bytes, message.header
+        )
+
+
+def _ends(transport: Any, dialled: str) -> ChannelEnds:
+    here, there = transport.getHost(), transport.getPeer()
+    return ChannelEnds(here.host, here.port, there.host, there.port, dialled)
+
+
+class _DatagramSender(DatagramProtocol):
+    """Sends messages from a port of its own, opened with the first."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._ports: dict[bool, IListeningPort] = {}
+        self._message_id = MessageId.random(os.urandom)
+
+    def send(
+        self, place: tuple[str, int], payload: bytes, fragment_bytes: int, header: Any
+    ) -> None:
+        """Send one message.
+
+        Raises:
+            LocalProtocolError: It cannot be sent as datagrams.
+        """
+        datagrams = split_message(payload, fragment_bytes, self._message_id, header)
+        self._message_id = self._message_id.next()
+        port: Any = self._port(":" in place[0])
+        for each in datagrams:
+            port.write(each, place)
+
+    def close(self) -> Deferred[Any]:
+        """Close the ports."""
+        ports, self._ports = self._ports, {}
+        done: Deferred[Any] = Deferred()
+        done.callback(None)
+        for port in ports.values():
+            stopped = port.stopListening()
+            if isinstance(stopped, Deferred):
+                done.addCallback(lambda _, stopped=stopped: stopped)
+        return done
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """Nobody answers; what comes is dropped."""
+
+    def _port(self, ipv6: bool) -> IListeningPort:
+        if ipv6 not in self._ports:
+            sender = self if not self._ports else _DatagramSender(self._reactor)
+            self._ports[ipv6] = self._reactor.listenUDP(
+                0, sender, interface="::" if ipv6 else ""
+            )
+        return self._ports[ipv6]
+
+
+def open_command(
+    reactor: Any,
+    address: SinfulAddress | str,
+    command: int,
+    security: SecurityState,
+    host: HostSteps,
+    *,
+    raw: bool | None = None,
+    start: CommandStart | None = None,
+    dialling: Dialling = Dialling(),  # noqa: B008 -- frozen
+) -> Deferred[ClientChannel]:
+    """Open one command; see `CommandOpener.open`."""
+    opener = CommandOpener(reactor, security, host, dialling)
+    return opener.open(address, command, raw=raw, start=start)
