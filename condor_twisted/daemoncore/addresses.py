@@ -12,7 +12,7 @@ import socket
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import ConfigError
-from condor_twisted.security.context import HostFacts
+from condor_twisted.security.facts import HostFacts
 from condor_twisted.wire.sinful import IpAddress, IpEndpoint, SinfulAddress
 
 __all__ = ["announced_address", "bind_address", "host_facts", "host_name", "port_range"]

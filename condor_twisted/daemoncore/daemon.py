@@ -98,7 +98,7 @@ class Daemon(MultiService):
         interface: str | None = None,
         address_file: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.settings = self._own(settings)
         self.reactor: Any = reactor
         self.instance_id = secrets.token_hex(8)
@@ -227,7 +227,7 @@ class Daemon(MultiService):
             if self.start_failed is None:
                 raise
             self.start_failed(error)
-        super().privilegedStartService()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Say where we are, and serve."""
@@ -247,7 +247,7 @@ class Daemon(MultiService):
         )
         if self._owns_process:
             self.reactor.callWhenRunning(self.signals.install)
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         _log.info("{line}", line=self.ready_line())
 
     def stopService(self) -> Deferred[Any]:
@@ -282,10 +282,10 @@ class Daemon(MultiService):
 
     def _open(self) -> None:
         if self.reactor is None:
-            from twisted.internet import reactor
+            from twisted.internet import reactor as global_reactor
 
-            self.reactor = reactor
-        reactor = self.reactor
+            self.reactor = global_reactor
+        reactor: Any = self.reactor
         self.security = SecurityState(
             self.settings,
             self.table.rules,

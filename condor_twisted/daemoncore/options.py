@@ -36,13 +36,14 @@ D = TypeVar("D", bound=Daemon)
 
 
 def port_number(text: str) -> int:
-    """A port number of a command line."""
+    """A port number of a command line.
+
+    Raises:
+        UsageError: It is none.
+    """
     if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > 65535:
-        raise ValueError("not a port number (0 to 65535)")
+        raise usage.UsageError(f"--port {text}: not a port number (0 to 65535)")
     return int(text)
-
-
-port_number.coerceDoc = "Must be 0 to 65535."  # type: ignore[attr-defined]
 
 
 class DaemonOptions(usage.Options):
@@ -51,12 +52,12 @@ class DaemonOptions(usage.Options):
     #: Whose configuration is read.
     subsystem: ClassVar[str] = "DAEMON"
 
-    optFlags: ClassVar[Sequence[Sequence[Any]]] = [  # noqa: N815
+    optFlags: ClassVar[Sequence[Sequence[Any]]] = [
         ["config-check", None, "Print every effective knob with its source, and exit."],
     ]
-    optParameters: ClassVar[Sequence[Sequence[Any]]] = [  # noqa: N815
+    optParameters: ClassVar[Sequence[Sequence[Any]]] = [
         ["config", "c", None, "HTCondor configuration to read."],
-        ["port", "p", None, "Command port, TCP and UDP; 0 for any.", port_number],
+        ["port", "p", None, "Command port, TCP and UDP; 0 for any."],
         ["interface", "i", None, "Address to bind."],
         ["local-name", None, None, "Name that prefixes this daemon's own knobs."],
         ["address-file", None, None, "Where to write the daemon's address."],
@@ -65,7 +66,7 @@ class DaemonOptions(usage.Options):
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.assignments: list[tuple[str, str]] = []
         self._configuration: Configuration | None = None
 
@@ -86,7 +87,9 @@ class DaemonOptions(usage.Options):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the command line; an error ends the process with one line."""
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            if self["port"] is not None:
+                self["port"] = port_number(self["port"])
         except usage.UsageError as error:
             self.fail(error, 2)
         if self["config-check"]:

@@ -10,13 +10,15 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
-from twisted.internet.endpoints import TCP6ClientEndpoint
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+)
 from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
 from twisted.logger import Logger
@@ -26,7 +28,6 @@ from condor_twisted.wire.sinful import SinfulAddress, choose_address
 __all__ = [
     "CommandPorts",
     "Dialling",
-    "Reactor",
     "SocketOptions",
     "client_endpoint",
     "listen_for_commands",
@@ -37,39 +38,6 @@ _log = Logger()
 #: The largest datagram that is read; longer ones are dropped by the receiver.
 DATAGRAM_READ_BYTES: Final = 65_536
 _SAME_PORT_ATTEMPTS: Final = 50
-
-
-class Reactor(Protocol):
-    """What we ask of a reactor: Twisted's, or one in memory."""
-
-    def seconds(self) -> float: ...
-
-    def callLater(  # noqa: D102, N802
-        self, delay: float, callable: Callable[..., object], *args: object, **kw: object
-    ) -> Any: ...
-
-    def getDelayedCalls(self) -> Any: ...  # noqa: D102, N802
-
-    def listenTCP(  # noqa: D102, N802
-        self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> Any: ...
-
-    def listenUDP(  # noqa: D102, N802
-        self,
-        port: int,
-        protocol: Any,
-        interface: str = "",
-        maxPacketSize: int = 8192,  # noqa: N803
-    ) -> Any: ...
-
-    def connectTCP(  # noqa: D102, N802
-        self,
-        host: str,
-        port: int,
-        factory: Any,
-        timeout: float = 30,
-        bindAddress: Any = None,  # noqa: N803
-    ) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +117,12 @@ def _closing(port: IListeningPort) -> Deferred[Any]:
 
 
 def listen_for_commands(
-    reactor: Reactor,
+    reactor: Any,
     port: int,
     interface: str,
     factory: Any,
     datagrams: Any = None,
-    options: SocketOptions = SocketOptions(),  # noqa: B008 -- frozen
+    options: SocketOptions = SocketOptions(),
     port_range: tuple[int, int] | None = None,
 ) -> CommandPorts:
     """Open a command port: TCP, and UDP of the same number.

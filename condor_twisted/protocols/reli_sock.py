@@ -33,12 +33,10 @@ from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IProtocol,
     IPushProducer,
     IReactorTime,
-    ITCPTransport,
     ITransport,
 )
 from twisted.python.failure import Failure
@@ -176,7 +174,7 @@ class ReliSockProtocol:
 
     # What Twisted calls.
 
-    def makeConnection(self, transport: ITransport) -> None:  # noqa: N802
+    def makeConnection(self, transport: ITransport) -> None:
         """The connection stands."""
         self.transport = transport
         if self.owner is not None:

@@ -9,18 +9,36 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred, fail
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import LocalProtocolError
+from condor_twisted.errors import LocalProtocolError, MalformedMessage
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 
-__all__ = ["CommandRequest", "Handler", "Registration", "ReplyChannel", "WhatIsServed"]
+__all__ = [
+    "CommandRequest",
+    "Handler",
+    "Registration",
+    "ReplyChannel",
+    "WhatIsServed",
+    "command_number",
+]
 
 #: The longest payload that a command takes, unless its registration says less.
 MAX_PAYLOAD_BYTES: Final = 64 * 1_048_576
 #: How long a payload may take, unless its registration says otherwise.
 PAYLOAD_SECONDS: Final = 20.0
+
+
+def command_number(payload: bytes) -> int:
+    """The command that a message begins with, as its whole 64 bit number.
+
+    Raises:
+        MalformedMessage: The message is too short for one.
+    """
+    if len(payload) < 8:
+        raise MalformedMessage("a message is too short for a command")
+    return int.from_bytes(payload[:8], "big", signed=True)
 
 
 class ReplyChannel(Protocol):
@@ -51,7 +69,7 @@ class CommandRequest:
         peer: Who sent it, and what its channel has proved.
         channel: Where answers go; ``None`` for a datagram.
         secrets: Decrypts single secrets of a message that is clear otherwise.
-        holds: Whether the peer also holds a level.
+        holds: Whether a peer also holds a level.
     """
 
     __slots__ = (
@@ -75,7 +93,7 @@ class CommandRequest:
         peer: Peer,
         channel: ReplyChannel | None,
         secrets: CfbCipher | None,
-        holds: Callable[[Permission], bool],
+        holds: Callable[[Permission, Peer], bool],
     ) -> None:
         self.command = command
         self.payload = payload
@@ -139,7 +157,7 @@ class CommandRequest:
 
     def holds(self, permission: Permission) -> bool:
         """Whether the peer also holds a level, besides the command's own."""
-        return self._holds(permission)
+        return self._holds(permission, self.peer)
 
 
 def _for_message(secrets: CfbCipher | None) -> CfbCipher | None:

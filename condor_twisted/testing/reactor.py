@@ -9,7 +9,7 @@ ports, child processes and threads that run at once. Nothing moves until `flush`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -166,11 +166,11 @@ class MemoryProcess:
         """Write to its standard input."""
         self.written.append((0, data))
 
-    def writeSequence(self, data: Sequence[bytes]) -> None:
+    def writeSequence(self, data: Iterable[bytes]) -> None:
         """Write several pieces to its standard input."""
         self.write(b"".join(data))
 
-    def writeToChild(self, childFD: int, data: bytes) -> None:  # noqa: N803
+    def writeToChild(self, childFD: int, data: bytes) -> None:
         """Write to one of its descriptors."""
         self.written.append((childFD, data))
 
@@ -197,7 +197,7 @@ class MemoryProcess:
         """As `getPeer`."""
         return ("process", self.pid)
 
-    def signalProcess(self, signalID: str | int) -> None:  # noqa: N803
+    def signalProcess(self, signalID: str | int) -> None:
         """Note a signal."""
         self.signals.append(signalID)
 
@@ -250,9 +250,9 @@ class MemoryReactor(MemoryReactorClock):
     """
 
     def __init__(self, chunk_bytes: int | None = None) -> None:
-        super().__init__()
-        self.pump = Pump(chunk_bytes)
-        self.pump.more.append(self._deliver_datagram)
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.traffic = Pump(chunk_bytes)
+        self.traffic.more.append(self._deliver_datagram)
         self.stream_ports: dict[tuple[str, int], MemoryStreamPort] = {}
         self.datagram_ports: dict[tuple[str, int], MemoryDatagramPort] = {}
         self.datagrams: deque[tuple[bytes, tuple[str, int], tuple[str, int]]] = deque()
@@ -266,7 +266,7 @@ class MemoryReactor(MemoryReactorClock):
     def flush(self) -> None:
         """Move every byte and datagram until nothing moves, and run what is due."""
         while True:
-            self.pump.flush()
+            self.traffic.flush()
             if not any(
                 call.getTime() <= self.seconds() for call in self.getDelayedCalls()
             ):
@@ -289,7 +289,7 @@ class MemoryReactor(MemoryReactorClock):
 
     def callInThreadWithCallback(
         self,
-        onResult: Callable[[bool, Any], None] | None,  # noqa: N803
+        onResult: Callable[[bool, Any], None] | None,
         func: Callable[..., Any],
         *args: Any,
         **kw: Any,
@@ -316,7 +316,7 @@ class MemoryReactor(MemoryReactorClock):
         port: int,
         protocol: Any,
         interface: str = "",
-        maxPacketSize: int = 8192,  # noqa: N803
+        maxPacketSize: int = 8192,
     ) -> Any:
         """Listen for datagrams; ports as `listenTCP`."""
         key = self._claim(self.datagram_ports, port, interface)
@@ -332,7 +332,7 @@ class MemoryReactor(MemoryReactorClock):
         port: int,
         factory: Any,
         timeout: float = 30,
-        bindAddress: Any = None,  # noqa: N803
+        bindAddress: Any = None,
     ) -> Any:
         """Connect to a factory that listens in this reactor; refused without one."""
         connector = _MemoryConnector(IPv4Address("TCP", host, port), factory)
@@ -344,15 +344,15 @@ class MemoryReactor(MemoryReactorClock):
 
     def spawnProcess(
         self,
-        processProtocol: Any,  # noqa: N803
+        processProtocol: Any,
         executable: bytes | str,
         args: Sequence[bytes | str] = (),
         env: Mapping[Any, Any] | None = None,
         path: bytes | str | None = None,
         uid: int | None = None,
         gid: int | None = None,
-        usePTY: bool | tuple[int, int, str] = False,  # noqa: N803
-        childFDs: Mapping[int, int | str] | None = None,  # noqa: N803
+        usePTY: bool | tuple[int, int, str] = False,
+        childFDs: Mapping[int, int | str] | None = None,
     ) -> Any:
         """Start a child that does what the test says."""
         options = {"path": path, "uid": uid, "gid": gid, "childFDs": childFDs}
@@ -399,7 +399,7 @@ class MemoryReactor(MemoryReactorClock):
         connector.state = "connected"
         near, far = connect(client, server, _key(source), _key(address))
         connector.transport = near
-        self.pump.add(near, far)
+        self.traffic.add(near, far)
 
     def _deliver_datagram(self) -> bool:
         if not self.datagrams:
