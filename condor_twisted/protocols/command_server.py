@@ -26,6 +26,7 @@ from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
     LimitExceeded,
+    LocalProtocolError,
     PeerClosed,
     RemoteProtocolError,
     SecurityError,
@@ -43,8 +44,9 @@ from condor_twisted.protocols.requests import (
 from condor_twisted.protocols.server_connection import ServerConnection
 from condor_twisted.security.admission import admit, holds
 from condor_twisted.security.authorization import Decision
-from condor_twisted.security.commands import CommandRule
+from condor_twisted.security.commands import DC_AUTHENTICATE, CommandRule
 from condor_twisted.security.context import SecurityState
+from condor_twisted.security.datagrams import admit_datagram
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.safe_messages import NO_SECURITY, SafeMessage
@@ -318,13 +320,18 @@ class CommandServer:
     # Datagrams.
 
     def message_received(self, message: SafeMessage, address: str, port: int) -> None:
-        """Take a message that came by UDP."""
+        """Take a message that came by UDP.
+
+        Raises:
+            RemoteProtocolError: It is broken; drop it.
+            SecurityError: Its session or command is not known; drop it.
+        """
         self.counters.datagrams += 1
-        if message.header is not NO_SECURITY:
-            self._protected_datagram(message, address, port)
-            return
         payload = message.payload
         number = command_number(payload)
+        if message.header is not NO_SECURITY or number == DC_AUTHENTICATE:
+            self._session_datagram(message, address, port, None)
+            return
         registration = self.admitted_raw(Transport.UDP, number, address)
         peer = raw_peer(address, port, Transport.UDP)
         if registration is not None:
@@ -332,10 +339,54 @@ class CommandServer:
         else:
             self._datagram_command(number, payload, 8, False, peer, None)
 
-    def _protected_datagram(
-        self, message: SafeMessage, address: str, port: int
+    def _session_datagram(
+        self,
+        message: SafeMessage,
+        address: str,
+        port: int,
+        names: tuple[str, ...] | None,
     ) -> None:
-        raise SecurityError("protected datagrams are not served here")
+        """A datagram under a session; with the sender's names, once they are known."""
+        found = admit_datagram(self.security, message, address, port, names)
+        if found.decision.needs_names and names is None:
+            asked = self.host.names.names(address)
+            if isinstance(asked, Deferred):
+
+                def named(answer: tuple[str, ...]) -> None:
+                    self._session_datagram(message, address, port, answer)
+
+                asked.addCallback(named).addErrback(self._dropped, address, port)
+            else:
+                self._session_datagram(message, address, port, asked)
+            return
+        if not found.decision.allowed:
+            self.denied(found.rule, found.peer, found.decision)
+            return
+        registration = self.table.find(found.command)
+        if registration is None:
+            raise LocalProtocolError(f"the rule of {found.command} has no handler")
+        self._run_datagram(
+            registration,
+            found.payload,
+            found.offset,
+            found.encrypted,
+            found.peer,
+            found.secrets,
+        )
+
+    def _dropped(self, failure: Failure, address: str, port: int) -> None:
+        """A datagram turned out bad after its sender's names were looked up."""
+        if not failure.check(RemoteProtocolError, SecurityError):
+            _log.failure("a datagram raised what it must not", failure)
+            return
+        self.folded.warn(
+            "bad datagram",
+            address,
+            "Datagram from {address}:{port} dropped: {error}",
+            address=address,
+            port=port,
+            error=escaped(str(failure.value)),
+        )
 
     def _datagram_command(
         self,

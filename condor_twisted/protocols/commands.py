@@ -25,6 +25,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any, Final
 
 from twisted.internet.defer import (
@@ -51,23 +52,19 @@ from condor_twisted.protocols.deadlines import DeadlineSweep
 from condor_twisted.protocols.endpoints import Dialling, client_endpoint
 from condor_twisted.protocols.handshake_driver import HostSteps
 from condor_twisted.security.commands import DC_AUTHENTICATE
-from condor_twisted.security.connecting import resume_pairs
 from condor_twisted.security.context import HandshakeContext, SecurityState
+from condor_twisted.security.datagrams import OutgoingDatagram
 from condor_twisted.security.facts import ChannelEnds
-from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.negotiation import (
     CommandStart,
     find_session,
     wants_negotiation,
 )
-from condor_twisted.security.pod_ads import put_pod_ad
-from condor_twisted.security.sessions import SecuritySession
-from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.datagrams import (
     DEFAULT_FRAGMENT_BYTES,
     LOOPBACK_FRAGMENT_BYTES,
     MessageId,
-    protect_message,
+    SafeMessage,
     split_message,
 )
 from condor_twisted.wire.messages import MessageWriter
@@ -261,7 +258,7 @@ class CommandOpener:
             writer.put_int(command)
             if write is not None:
                 write(writer)
-            self._send(place, writer.end_of_message(), None)
+            self._send(place, SafeMessage(writer.end_of_message()))
             return
         start = CommandStart(DC_AUTHENTICATE, command, tag=tag)
         session = find_session(self.security, start, target.text)
@@ -272,22 +269,10 @@ class CommandOpener:
             raise CommandRefused(command, target.text, "no session can be kept for it")
         ends = ChannelEnds("", 0, place[0], place[1], target.text)
         context = HandshakeContext(self.security, ends)
-        key = session.key_of(self.security.policies.datagram_cipher)
-        encrypts = session.encrypt or (
-            session.key is not None and session.key.method is CryptoMethod.AES
-        )
-        if key is None and (encrypts or session.integrity):
-            raise LocalProtocolError("the session has no cipher for datagrams")
-        writer = MessageWriter(encrypts)
-        writer.put_int(DC_AUTHENTICATE)
-        pairs = resume_pairs(context, CommandStart(command, tag=tag), session)
-        if key is not None:
-            pairs["CryptoMethods"] = key.method.wire_name
-        put_pod_ad(writer, pairs.items(), by_name=True)
+        outgoing = OutgoingDatagram(context, CommandStart(command, tag=tag), session)
         if write is not None:
-            write(writer)
-        session.renew(self.security.now())
-        self._send(place, writer.end_of_message(), session if encrypts else None)
+            write(outgoing.writer)
+        self._send(place, outgoing.finish())
 
     def _make_session(self, target: _Target, start: CommandStart) -> Deferred[None]:
         """Make a session over TCP; askers for the same one wait together."""
@@ -313,32 +298,16 @@ class CommandOpener:
         self._open(target, start, False).addBoth(made)
         return outcome
 
-    def _send(
-        self, place: tuple[str, int], payload: bytes, session: SecuritySession | None
-    ) -> None:
+    def _send(self, place: tuple[str, int], message: SafeMessage) -> None:
         if self._sender is None:
             self._sender = _DatagramSender(self.reactor)
-        key_id = cipher = None
-        if session is not None:
-            key = session.key_of(self.security.policies.datagram_cipher)
-            assert key is not None, "asked for before"
-            key_id = session.id
-            if self.security.command_address is not None:
-                key_id += f",{self.security.command_address}"
-            cipher = CfbCipher(
-                "3DES" if key.method is CryptoMethod.TRIPLE_DES else "BLOWFISH",
-                key.data,
-            )
-        message = protect_message(
-            payload, encryption_key_id=key_id or "", cipher=cipher
-        )
         knobs = self.security.knobs
         fragment_bytes = (
             knobs.integer("UDP_LOOPBACK_FRAGMENT_SIZE", LOOPBACK_FRAGMENT_BYTES)
-            if place[0].startswith("127.") or place[0] == "::1"
+            if ip_address(place[0]).is_loopback
             else knobs.integer("UDP_NETWORK_FRAGMENT_SIZE", DEFAULT_FRAGMENT_BYTES)
         )
-        self._sender.send(place, message.payload, fragment_bytes, message.header)
+        self._sender.send(place, message, fragment_bytes)
 
 
 def _ends(transport: Any, dialled: str) -> ChannelEnds:
@@ -357,14 +326,16 @@ class _DatagramSender(DatagramProtocol):
         self._message_id = MessageId.random(os.urandom)
 
     def send(
-        self, place: tuple[str, int], payload: bytes, fragment_bytes: int, header: Any
+        self, place: tuple[str, int], message: SafeMessage, fragment_bytes: int
     ) -> None:
         """Send one message.
 
         Raises:
             LocalProtocolError: It cannot be sent as datagrams.
         """
-        datagrams = split_message(payload, fragment_bytes, self._message_id, header)
+        datagrams = split_message(
+            message.payload, fragment_bytes, self._message_id, message.header
+        )
         self._message_id = self._message_id.next()
         port: Any = self._port(":" in place[0])
         for each in datagrams:

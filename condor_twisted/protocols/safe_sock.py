@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from condor_twisted.errors import RemoteProtocolError
+from condor_twisted.errors import RemoteProtocolError, SecurityError
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
 from condor_twisted.protocols.log_text import FoldedLog, escaped
 from condor_twisted.wire.datagrams import (
@@ -76,7 +76,7 @@ class SafeSockProtocol(DatagramProtocol):
             if message is not None:
                 self._receiver(message, addr[0], addr[1])
                 return
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, SecurityError) as error:
             self.dropped_count += 1
             self._folded.warn(
                 "bad datagram",
