@@ -389,8 +389,7 @@ def _lines_are_plain(body: bytes, count: int) -> bool:
     """
     if not count:
         return not body
-    if len(body) > MAX_LINE_BYTES:
-        return False
+    assert len(body) < MAX_LINE_BYTES, "no line of a cut can be too long"
     landmarks = body.translate(None, _ALL_BUT_LANDMARKS)
     # Only "=" and NUL remain: a line without "=" would leave an empty section.
     skeleton = landmarks.translate(None, _ALL_BUT_EQUALS_AND_NUL)
