@@ -260,6 +260,8 @@ def resume_pairs(
         "Sid": session.id,
         "Nonce": binascii.b2a_base64(nonce, newline=False).decode("ascii"),
     }
+    if session.about is not None:
+        pairs["AuthCommand"] = session.about
     _put_command(pairs, context, start)
     return pairs
 
@@ -454,6 +456,7 @@ class _NewSession:
             version=agreed.version,
             own_user=own_user,
             tag=self.start.tag,
+            about=self.start.about,
         )
         if authenticated is not None:
             session.method = authenticated.method

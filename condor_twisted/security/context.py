@@ -21,6 +21,7 @@ from condor_twisted.security.methods import usable_methods
 from condor_twisted.security.peer import Peer, Transport
 from condor_twisted.security.policy import Policies
 from condor_twisted.security.sessions import (
+    ReplayGuard,
     SecuritySession,
     SessionCache,
     make_session_id,
@@ -56,6 +57,7 @@ class SecurityState:
         authorizer: The ALLOW and DENY lists in force.
         incoming: Sessions in which we are the server.
         outgoing: Sessions in which we are the client.
+        datagram_replays: The nonces of datagrams that came.
         command_address: Where we take commands, a sinful string; ``None`` in tools.
 
     Raises:
@@ -83,6 +85,7 @@ class SecurityState:
         self.identity_map = identity_map
         self.incoming = SessionCache()
         self.outgoing = SessionCache()
+        self.datagram_replays = ReplayGuard()
         self.command_address: str | None = None
         self._session_count = 0
         self.knobs = knobs

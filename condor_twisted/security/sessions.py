@@ -13,17 +13,20 @@ Source: ``src/condor_io/KeyCache.h``, ``src/condor_io/KeyCache.cpp``,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.wire.ciphers import CfbCipher
 
 __all__ = [
     "MAX_SESSION_ID_BYTES",
+    "ReplayGuard",
     "SecuritySession",
     "SessionCache",
     "datagram_key",
@@ -99,6 +102,7 @@ class SecuritySession:
         command_address: Where the other side says it takes commands.
         own_user: Who the other side thinks we are (client).
         tag: The context that it belongs to (client).
+        about: The ``AuthCommand`` with which it was made; resumes repeat it (client).
         token_attributes: What an authentication by token adds, ``AuthToken...``.
     """
 
@@ -123,7 +127,11 @@ class SecuritySession:
     command_address: str | None = None
     own_user: str | None = None
     tag: str = ""
+    about: int | None = None
     token_attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
+    _cipher: CfbCipher | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @property
     def key(self) -> SessionKey | None:
@@ -136,6 +144,24 @@ class SecuritySession:
             if key.method is method:
                 return key
         return None
+
+    def datagram_cipher(self, stand_in: CryptoMethod) -> CfbCipher | None:
+        """The cipher for datagrams and single secrets, if there is a key for one.
+
+        Args:
+            stand_in: The cipher that stands in for AES.
+        """
+        if self._cipher is None:
+            key = self.key
+            if key is not None and key.method is CryptoMethod.AES:
+                key = self.key_of(stand_in)
+            if key is None:
+                return None
+            algorithm: Literal["3DES", "BLOWFISH"] = (
+                "BLOWFISH" if key.method is CryptoMethod.BLOWFISH else "3DES"
+            )
+            self._cipher = CfbCipher(algorithm, key.data)
+        return self._cipher
 
     @property
     def protects(self) -> bool:
@@ -304,3 +330,26 @@ class SessionCache:
         """
         session_id = self._commands.get((address, tag, number))
         return None if session_id is None else self.find(session_id, now)
+
+
+class ReplayGuard:
+    """Remembers the nonces of datagrams, so that none counts twice.
+
+    Args:
+        max_entries: How many are remembered; the oldest is forgotten first.
+    """
+
+    def __init__(self, max_entries: int = 65_536) -> None:
+        self._max_entries = max_entries
+        self._seen: dict[bytes, None] = {}
+
+    def is_fresh(self, session_id: str, nonce: str) -> bool:
+        """Whether this nonce was not used in this session before; now it was."""
+        text = f"{session_id}\0{nonce}".encode(errors="surrogateescape")
+        mark = hashlib.blake2b(text, digest_size=16).digest()
+        if mark in self._seen:
+            return False
+        if len(self._seen) >= self._max_entries:
+            del self._seen[next(iter(self._seen))]
+        self._seen[mark] = None
+        return True
