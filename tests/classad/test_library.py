@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import condor_twisted
 from condor_twisted.classad.library import OtherValue, accepts_line, make_tree, run
 from condor_twisted.classad.literals import ERROR, UNDEFINED
 from condor_twisted.classad.syntax import read_syntax
@@ -47,4 +49,5 @@ class LibraryTests(SynchronousTestCase):
             "c = e.parse_constraint(b'A == 1', 0); c.matches({'a': b'1'});"
             "sys.exit('classad2' in sys.modules)"
         )
-        subprocess.run([sys.executable, "-c", code], check=True)
+        root = pathlib.Path(condor_twisted.__file__).parent.parent
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
