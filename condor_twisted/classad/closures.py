@@ -13,10 +13,11 @@ shifts, subscripts and selections; the type tests ``isUndefined`` and its like.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from condor_twisted.classad.literals import (
     ERROR,
@@ -86,6 +87,17 @@ _PRECEDENCE: Final = {
     b"*": 10,
     b"/": 10,
     b"%": 10,
+}
+
+_INTEGER_COMPARISONS: Final[Mapping[bytes, Callable[[Any, Any], bool]]] = {
+    b"==": operator.eq,
+    b"!=": operator.ne,
+    b"<": operator.lt,
+    b"<=": operator.le,
+    b">": operator.gt,
+    b">=": operator.ge,
+    b"=?=": operator.eq,
+    b"=!=": operator.ne,
 }
 
 CURRENT_TIME: Final = "currenttime"
@@ -267,7 +279,14 @@ class _Compiler:
 
         def evaluate(lookup: Lookup) -> LiteralValue:
             text = lookup(name)
-            return missing if text is None else literal_of(text)
+            if text is None:
+                return missing
+            if len(text) > _CACHED_BYTES:
+                return literal_of(text)
+            value = _short_literal(text)
+            if isinstance(value, NotLiteral):
+                raise NotCovered
+            return value
 
         return Compiled(evaluate, attribute=name)
 
@@ -311,7 +330,31 @@ def _combine(sign: bytes, left: Compiled, right: Compiled) -> Compiled:
         if sign == b"=?=":
             evaluate = _applied(operation, left.evaluate, right.evaluate)
             return Compiled(evaluate, equalities=pair, alternatives=pair)
+    if right.constant.__class__ is int:
+        assert right.constant is not None
+        return Compiled(_against(sign, operation, left.evaluate, right.constant))
     return Compiled(_applied(operation, left.evaluate, right.evaluate))
+
+
+def _against(
+    sign: bytes,
+    operation: Callable[[LiteralValue, LiteralValue], LiteralValue],
+    left: Closure,
+    constant: LiteralValue,
+) -> Closure:
+    """A comparison with a constant integer, quick for integers."""
+    compare = _INTEGER_COMPARISONS.get(sign)
+    if compare is None:
+        return lambda lookup: operation(left(lookup), constant)
+    on_integers = compare
+
+    def evaluate(lookup: Lookup) -> LiteralValue:
+        value = left(lookup)
+        if value.__class__ is int:
+            return on_integers(value, constant)
+        return operation(value, constant)
+
+    return evaluate
 
 
 def _applied(

@@ -1,10 +1,10 @@
 """ClassAd expressions: check them, find their references, evaluate them.
 
-The evaluator is HTCondor's own, ``classad2`` of the ``htcondor`` package; this module
-alone imports it, and only when it is needed. The common constraints do not need it: see
-``condor_twisted.classad.closures``. For the others a small ad of just the attributes
-that an expression refers to, directly and through other attributes, is made and
-evaluated; that takes some microseconds.
+The evaluator is HTCondor's own, ``classad2`` of the ``htcondor`` package, imported by
+``condor_twisted.classad.library`` only when it is needed. The common constraints do not
+need it: see ``condor_twisted.classad.closures``. For the others a small ad of just the
+attributes that an expression refers to, directly and through other attributes, is made
+and evaluated; that takes some microseconds.
 
 What a peer may make an evaluation cost is bounded before it begins:
 
@@ -27,33 +27,44 @@ Source: ``src/classad/exprTree.h: EvalState``, ``src/classad/attrrefs.cpp``,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import contextlib
+import math
+import re
+from collections.abc import Mapping
 from functools import lru_cache
-from types import ModuleType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final
 
 from condor_twisted.classad.closures import (
-    CURRENT_TIME,
     Compiled,
     NotCovered,
     compile_closure,
     literal_of,
 )
+from condor_twisted.classad.gathering import (
+    CHEAP_FUNCTIONS,
+    MAX_EXPANDED_BYTES,
+    AttributeSource,
+    Gathering,
+    LiteralAds,
+    TooExpensive,
+    facts_of,
+)
+from condor_twisted.classad.library import (
+    OtherValue,
+    Value,
+    accepts_line,
+    expressions_available,
+    make_tree,
+    run,
+)
 from condor_twisted.classad.literals import (
     ERROR,
-    UNDEFINED,
     LiteralValue,
     NotLiteral,
     format_literal,
     parse_literal,
 )
-from condor_twisted.classad.syntax import (
-    Syntax,
-    quote_name,
-    quote_string,
-    read_syntax,
-)
+from condor_twisted.classad.syntax import Syntax, read_syntax
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 
 __all__ = [
@@ -63,6 +74,7 @@ __all__ = [
     "Constraint",
     "OtherValue",
     "TooExpensive",
+    "Value",
     "canonical_expression",
     "check_expression",
     "evaluate",
@@ -72,150 +84,13 @@ __all__ = [
     "parse_constraint",
 ]
 
-#: Text that one evaluation may visit, attributes counted as often as referred to.
-MAX_EXPANDED_BYTES: Final = 1 << 20
-#: Attributes that one evaluation may look into, repeated visits counted.
-_MAX_EXPANSIONS: Final = 5_000
-_MAX_REFERENCE_DEPTH: Final = 150
-#: Texts up to this size are remembered.
-_CACHED_BYTES: Final = 2048
-_CACHED_TEXTS: Final = 4096
 #: A longer constraint is expensive by its length alone.
 _MAX_CHEAP_BYTES: Final = 1 << 16
-
-#: Functions whose time and result are linear in their arguments.
-CHEAP_FUNCTIONS: Final = frozenset(
-    """
-    isundefined iserror isstring isinteger isreal isboolean islist isclassad
-    isabstime isreltime ifthenelse size toupper tolower strcat substr strcmp stricmp
-    int real string bool time floor ceiling ceil round abs pow quantize random
-    interval formattime abstime reltime currenttime gettime min max sum avg
-    member identicalmember anycompare allcompare split splitusername splitslotname
-    stringlistmember stringlistimember stringlistsize stringlistsum
-    stringlistavg stringlistmin stringlistmax versioncmp version_gt version_ge
-    version_lt version_le version_eq version_in_range
-    """.split()
-)
-
-
-class TooExpensive(ExpressionError):
-    """An evaluation would go beyond what this thread may spend on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class OtherValue:
-    """A value that is no literal: a list, a record, a time.
-
-    Args:
-        kind: ``list``, ``record`` or ``time``.
-    """
-
-    kind: str
-
-
-Value: TypeAlias = LiteralValue | OtherValue
-
-
-class AttributeSource(Protocol):
-    """What expressions are evaluated over. A ``dict`` is one."""
-
-    def get(self, name: str, /) -> bytes | None:
-        """The expression text of an attribute, by its name in lower case."""
-
-
-class _Nothing:
-    """The ad without attributes."""
-
-    def get(self, name: str, /) -> bytes | None:
-        """Nothing is here."""
-        del name
-
-
-def _library() -> ModuleType:
-    """The ClassAd library.
-
-    Raises:
-        ExpressionsUnavailable: It is not installed.
-    """
-    try:
-        import classad2
-    except ImportError as missing:
-        raise ExpressionsUnavailable(
-            "this ClassAd expression needs the htcondor package, which is not "
-            "installed (it exists for Linux only): pip install htcondor"
-        ) from missing
-    module: ModuleType = classad2
-    return module
-
-
-def expressions_available() -> bool:
-    """Whether the ClassAd library is installed."""
-    try:
-        _library()
-    except ExpressionsUnavailable:
-        return False
-    return True
-
-
-def _new_text(converted: bytes) -> str:
-    """Text for the library, which takes UTF-8 alone."""
-    return converted.decode("utf-8", "replace")
-
-
-def _make_tree(syntax: Syntax) -> Any:  # noqa: ANN401 - the library has no types
-    """The library's tree of an expression.
-
-    Raises:
-        ExpressionError: The library does not accept it.
-        ExpressionsUnavailable: There is no library.
-    """
-    library = _library()
-    try:
-        return library.ExprTree(_new_text(syntax.converted))
-    except library.ClassAdException as refused:
-        raise ExpressionError("not a ClassAd expression") from refused
-
-
-# What is remembered about a text.
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What evaluation needs to know about an attribute's expression."""
-
-    converted: str
-    references: tuple[str, ...]
-    is_cheap: bool
-    end: int
-
-
-def _read_facts(text: bytes) -> _Facts | None:
-    """The facts about an expression; ``None`` for a text that is none."""
-    try:
-        syntax = read_syntax(text)
-        try:
-            _make_tree(syntax)
-        except ExpressionsUnavailable:
-            # Our own reading has to do: nothing will be evaluated here anyway.
-            pass
-    except ExpressionError:
-        return None
-    return _Facts(
-        converted=_new_text(syntax.converted),
-        references=syntax.references,
-        is_cheap=syntax.functions <= CHEAP_FUNCTIONS,
-        end=syntax.end,
-    )
-
-
-_remembered_facts = lru_cache(maxsize=_CACHED_TEXTS)(_read_facts)
-
-
-def _facts(text: bytes) -> _Facts | None:
-    """As :func:`_read_facts`, from memory for short texts."""
-    if len(text) <= _CACHED_BYTES:
-        return _remembered_facts(text)
-    return _read_facts(text)
+#: Checks of texts up to this size are remembered.
+_CACHED_BYTES: Final = 2048
+_QUICK_BYTES: Final = 4096
+_QUICK_BRACKETS: Final = 100
+_NEEDS_CARE = re.compile(rb"[\0\r\n]|(?<![0-9A-Za-z_.])0[0-9]")
 
 
 def _is_plain(text: bytes, value: LiteralValue) -> bool:
@@ -231,6 +106,22 @@ def _is_plain(text: bytes, value: LiteralValue) -> bool:
     return not digits.endswith(b".") and b".e" not in digits.lower()
 
 
+def _check(text: bytes) -> bool:
+    """Whether a text is an expression, literal or not.
+
+    The library reads a short and shallow one fastest, but takes ``010`` for a number,
+    which daemons do not; and a line is all that it can be given.
+    """
+    shallow = text.count(b"(") + text.count(b"[") + text.count(b"{") <= _QUICK_BRACKETS
+    if shallow and len(text) <= _QUICK_BYTES and not _NEEDS_CARE.search(text):
+        with contextlib.suppress(ExpressionsUnavailable):
+            return accepts_line(text)
+    return facts_of(text) is not None
+
+
+_remembered_check = lru_cache(maxsize=4096)(_check)
+
+
 def check_expression(text: bytes) -> bool:
     """Whether every reader of ads can read this right-hand side as it stands.
 
@@ -243,25 +134,24 @@ def check_expression(text: bytes) -> bool:
     value = parse_literal(text)
     if not isinstance(value, NotLiteral) and _is_plain(text, value):
         return True
-    return _facts(text) is not None
+    if len(text) <= _CACHED_BYTES:
+        return _remembered_check(text)
+    return _check(text)
 
 
 def canonical_expression(text: bytes) -> bytes | None:
     """A right-hand side as it may be stored and passed on.
 
     Returns:
-        The text itself where every reader can read all of it; the literal in
-        HTCondor's own spelling where only some can (``010``, ``3.``); the expression
-        without what follows it and would be ignored (``10K``, ``foo bar``);
-        ``None`` where there is no expression.
+        The text itself where every reader can read it (some characters behind an
+        expression, as in ``10K``, are ignored by all); a literal in HTCondor's own
+        spelling where only some can, as ``010`` and ``3.``; ``None`` where there
+        is no expression.
     """
     value = parse_literal(text)
     if not isinstance(value, NotLiteral):
         return text if _is_plain(text, value) else format_literal(value)
-    facts = _facts(text)
-    if facts is None:
-        return None
-    return text[: facts.end] if text[facts.end :].strip() else text
+    return text if check_expression(text) else None
 
 
 def internal_references(text: bytes) -> frozenset[str]:
@@ -272,141 +162,8 @@ def internal_references(text: bytes) -> frozenset[str]:
     """
     if not isinstance(parse_literal(text), NotLiteral):
         return frozenset()
-    facts = _facts(text)
+    facts = facts_of(text)
     return frozenset() if facts is None else frozenset(facts.references)
-
-
-# Evaluation by the library.
-
-
-class _Gathering:
-    """Collects the attributes that an evaluation can reach, and adds up their size.
-
-    Args:
-        source: The ad.
-        now: The value of ``CurrentTime`` where the ad has none.
-        allow_expensive: Whether expensive functions may occur, and large sizes.
-    """
-
-    def __init__(
-        self, source: AttributeSource, now: int, *, allow_expensive: bool
-    ) -> None:
-        self._get = source.get
-        self._now = now
-        self._allow_expensive = allow_expensive
-        self._texts: dict[str, str] = {}
-        self._sizes: dict[str, int] = {}
-        self._active: set[str] = set()
-        self._expansions = 0
-
-    def gather(self, references: tuple[str, ...], size: int) -> str:
-        """Everything reachable from these references.
-
-        Args:
-            references: Lower-case names, repeated as the expression repeats them.
-            size: The size of the expression itself.
-
-        Returns:
-            An ad in new syntax.
-
-        Raises:
-            TooExpensive: The expanded size is too big, or a function too expensive.
-        """
-        total, _ = self._expand(references, size, 0)
-        self._limit(total)
-        body = ";".join(
-            f"{quote_name(name)}={text}" for name, text in self._texts.items()
-        )
-        return f"[{body}]"
-
-    def _limit(self, total: int) -> None:
-        if total > MAX_EXPANDED_BYTES and not self._allow_expensive:
-            raise TooExpensive("an expression expands to too much text")
-
-    def _expand(
-        self, references: tuple[str, ...], size: int, depth: int
-    ) -> tuple[int, bool]:
-        """Expanded size, and whether it holds whoever asks."""
-        final = True
-        for name in references:
-            known = self._sizes.get(name)
-            if known is not None:
-                size += known
-            elif name in self._active:
-                # The library gives undefined here, without looking further.
-                final = False
-            else:
-                more, holds = self._visit(name, depth)
-                size += more
-                final = final and holds
-            self._limit(size)
-        return size, final
-
-    def _visit(self, name: str, depth: int) -> tuple[int, bool]:
-        """Look into one attribute."""
-        self._expansions += 1
-        if self._expansions > _MAX_EXPANSIONS or depth > _MAX_REFERENCE_DEPTH:
-            raise TooExpensive("an expression refers to too much")
-        text = self._get(name)
-        if text is None:
-            if name == CURRENT_TIME:
-                self._texts[name] = str(self._now)
-            self._sizes[name] = 1
-            return 1, True
-        size, final = len(text) + 1, True
-        value = parse_literal(text)
-        if not isinstance(value, NotLiteral):
-            self._texts[name] = _literal_text(value)
-        else:
-            facts = _facts(text)
-            if facts is None:
-                self._texts[name] = "error"
-            elif facts.is_cheap or self._allow_expensive:
-                self._texts[name] = facts.converted
-                self._active.add(name)
-                size, final = self._expand(facts.references, size, depth + 1)
-                self._active.discard(name)
-            else:
-                raise TooExpensive("an attribute uses an expensive function")
-        if final:
-            self._sizes[name] = size
-        return size, final
-
-
-def _literal_text(value: LiteralValue) -> str:
-    """A literal in new syntax."""
-    text = format_literal(value)
-    if isinstance(value, str):
-        text = quote_string(value.encode("utf-8", "surrogateescape"))
-    return _new_text(text)
-
-
-def _value_of(result: object) -> Value:
-    """The library's answer as one of our values."""
-    if isinstance(result, (bool, int, float, str)):
-        library = _library()
-        if isinstance(result, library.Value):
-            return UNDEFINED if result == library.Value.Undefined else ERROR
-        return result
-    if isinstance(result, list):
-        return OtherValue("list")
-    return OtherValue("record" if isinstance(result, Mapping) else "time")
-
-
-def _run(tree: Any, ad_text: str, target_text: str | None = None) -> Value:  # noqa: ANN401
-    """Evaluate a tree over an ad in new syntax."""
-    library = _library()
-    try:
-        scope = library.ClassAd(ad_text)
-        if target_text is None:
-            return _value_of(tree.eval(scope))
-        return _value_of(tree.eval(scope, library.ClassAd(target_text)))
-    except (library.ClassAdException, ValueError, OverflowError):
-        # Depth or steps exceeded, or a string cut within a character.
-        return ERROR
-
-
-# The public evaluations.
 
 
 class Constraint:
@@ -425,9 +182,10 @@ class Constraint:
         self._syntax = syntax
         self._now = now
         self._compiled: Compiled | None = compile_closure(syntax, now)
+        self._literal_ads = LiteralAds(syntax.references, len(text))
         self._tree: Any = None
         if self._compiled is None:
-            self._tree = _make_tree(syntax)
+            self._tree = make_tree(syntax)
         constant = self._compiled.constant if self._compiled is not None else None
         #: Whether every ad matches.
         self.always_true: Final = constant is not None and _is_match(constant)
@@ -474,11 +232,12 @@ class Constraint:
         if self.is_expensive and not allow_expensive:
             raise TooExpensive("a constraint uses an expensive function")
         if self._tree is None:
-            self._tree = _make_tree(self._syntax)
-        gathering = _Gathering(source, self._now, allow_expensive=allow_expensive)
-        return _run(
-            self._tree, gathering.gather(self._syntax.references, len(self.text))
-        )
+            self._tree = make_tree(self._syntax)
+        ad_text = self._literal_ads.text(source)
+        if ad_text is None:
+            gathering = Gathering(source, self._now, allow_expensive=allow_expensive)
+            ad_text = gathering.gather(self._syntax.references, len(self.text))
+        return run(self._tree, ad_text)
 
     def matches(
         self, source: AttributeSource, *, allow_expensive: bool = False
@@ -499,7 +258,7 @@ class Constraint:
 def _is_match(value: Value) -> bool:
     """True, or a number other than zero; NaN counts as undefined."""
     if isinstance(value, float):
-        return value != 0.0 and value == value  # noqa: PLR0124 - false for NaN
+        return value != 0.0 and not math.isnan(value)
     return isinstance(value, int) and value != 0
 
 
@@ -576,11 +335,11 @@ def _evaluate_pair(
     if not (syntax.functions <= CHEAP_FUNCTIONS or allow_expensive):
         raise TooExpensive("an expression uses an expensive function")
     size = len(text)
-    own = _Gathering(_Both(source, target), now, allow_expensive=allow_expensive)
-    other = _Gathering(target, now, allow_expensive=allow_expensive)
+    own = Gathering(_Both(source, target), now, allow_expensive=allow_expensive)
+    other = Gathering(target, now, allow_expensive=allow_expensive)
     own_text = own.gather(syntax.references, size)
     other_text = other.gather(tuple(syntax.target_references), size)
-    return _run(_make_tree(syntax), own_text, other_text)
+    return run(make_tree(syntax), own_text, other_text)
 
 
 def evaluate_string(source: AttributeSource, name: str, now: int = 0) -> str | None:

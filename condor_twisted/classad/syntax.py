@@ -59,6 +59,11 @@ _OPERATOR = re.compile(
 )
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 
+#: What may not stand directly behind an integer, a real, a zero.
+_BROKEN: Final = (b".", b"e", b"E")
+_EXPONENT: Final = (b"e", b"E")
+_HEX: Final = (b"x", b"X")
+
 _WORDS: Final = frozenset((b"true", b"false", b"undefined", b"error"))
 _NAMED_OPERATORS: Final = {b"is": b"=?=", b"isnt": b"=!="}
 _BINARY: Final = frozenset(
@@ -226,14 +231,12 @@ class _Reader:
             number = _NUMBER.match(text, at)
             if number is not None:
                 behind = text[number.end() : number.end() + 1]
-                broken = behind in (b".", b"e", b"E", b"x", b"X") or behind.isdigit()
-                if behind == b"." and b"." in number[0]:
-                    broken = False
-                if (broken and behind) or len(number[0]) > MAX_NUMBER_CHARACTERS:
+                if _is_broken_number(number[0], behind):
                     return None, at
                 return Token(NUMBER, number[0]), number.end()
         operator = _OPERATOR.match(text, at)
-        if operator is None or operator[0] == b"=?":
+        if operator is None or operator[0] == b"=?" or text.startswith(b"/*", at):
+            # Half an operator, and a comment without an end, are no tokens.
             return None, at
         sign = b"?:" if operator[0].startswith(b"?") and operator[0] != b"?" else None
         return Token(OPERATOR, sign or operator[0]), operator.end()
@@ -445,6 +448,17 @@ def _quoted(token: Token) -> bytes:
     if not token.quoted:
         return token.text
     return b"'" + token.text.replace(b"\\", b"\\\\").replace(b"'", b"\\'") + b"'"
+
+
+def _is_broken_number(number: bytes, behind: bytes) -> bool:
+    """Whether a number and the character behind it make no token at all."""
+    if len(number) > MAX_NUMBER_CHARACTERS:
+        return True
+    if number.lstrip(b"-").isdigit():
+        # 1. and 1e and 01 are broken; 0x1 is, since there are no hexadecimal ones.
+        is_zero = number in (b"0", b"-0")
+        return behind.isdigit() or behind in _BROKEN or (is_zero and behind in _HEX)
+    return behind in _EXPONENT and b"e" not in number.lower()
 
 
 def _word_token(word: bytes) -> Token:
