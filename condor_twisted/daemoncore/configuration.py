@@ -470,41 +470,45 @@ _UNLISTED: Final[dict[str, Callable[[Settings, str], object]]] = {
 def describe_configuration(configuration: Configuration) -> str:
     """Every effective knob with where it came from, for ``--config-check``.
 
-    A knob that looks like a secret is named, and its value is not.
+    A knob that looks like a secret is named, and its value is not; nor does it
+    show in a value that refers to it.
 
     Returns:
         Lines ``NAME = value  # origin``, configured knobs first, then the
         compiled-in defaults that have a value, each in order of the alphabet.
     """
     settings = configuration.settings
-    lines = [
-        f"# Subsystem: {settings.subsystem}"
-        + (f", local name: {settings.local_name}" if settings.local_name else ""),
-        f"# Root: {configuration.root or 'none'}"
-        + (" (embedded defaults)" if configuration.is_embedded else ""),
+    configured = {each.name.lower(): each.name for each in settings}
+    secrets = [
+        each.name for each in settings if _SECRET.search(each.name) and each.value
     ]
+    shown = settings.with_assignments(dict.fromkeys(secrets, "(not shown)"))
+    reader = settings.subsystem
+    if settings.local_name:
+        reader += f", local name {settings.local_name}"
+    root = configuration.root or "none"
+    if configuration.is_embedded:
+        root += ", the embedded defaults apply"
+    lines = [f"# Subsystem: {reader}", f"# Root: {root}"]
     lines += [f"# Read: {name}" for name in configuration.files]
     lines += [f"# Warning: {text}" for text in configuration.warnings]
-    configured = {each.name.lower(): each.name for each in settings}
-    lines += [_described(settings, name) for _, name in sorted(configured.items())]
+    lines += [
+        _described(settings, shown, name) for _, name in sorted(configured.items())
+    ]
     lines.append("# Compiled-in defaults")
-    defaults = sorted(settings.compiled_in(), key=lambda each: each.name.lower())
-    for entry in defaults:
+    for entry in sorted(settings.compiled_in(), key=lambda each: each.name.lower()):
         if entry.name.lower() not in configured and entry.value:
-            lines.append(_described(settings, entry.name))
+            lines.append(_described(settings, shown, entry.name))
     return "\n".join(lines) + "\n"
 
 
-def _described(settings: Settings, name: str) -> str:
+def _described(settings: Settings, shown: Settings, name: str) -> str:
     """One knob: the value it has when it is asked for by exactly this name."""
     found = settings.find(name)
     assert found is not None, f"{name} was listed"
-    if _SECRET.search(name):
-        value = "(not shown)" if found.value else ""
-    else:
-        try:
-            value = settings.text(name, "").replace("\n", "\\n")
-        except ConfigError as error:
-            value = f"(cannot be expanded: {error.problem})"
-    used = "" if found.name.lower() == name.lower() else f" as {found.name}"
+    try:
+        value = shown.text(name, "").replace("\n", "\\n")
+    except ConfigError as error:
+        value = f"(cannot be expanded: {error.problem})"
+    used = "" if found.name.lower() == name.lower() else f", as {found.name}"
     return f"{name} = {value}  # {found.origin}{used}"
