@@ -245,7 +245,7 @@ class ConfigurationParser:
         if place.metaknob is None:
             return _Place(place.source, place.depth, number)
         return _Place(
-            place.source, place.depth, place.line, f"{place.metaknob}+{number}"
+            place.source, place.depth, place.line, f"{place.metaknob}+{number - 1}"
         )
 
     @staticmethod

@@ -32,6 +32,7 @@ from condor_twisted.config.arithmetic import Evaluate, evaluate_arithmetic
 from condor_twisted.config.conditions import evaluate_condition
 from condor_twisted.config.definitions import Definitions, Origin
 from condor_twisted.config.language import ConfigurationParser
+from condor_twisted.config.listing import describe_settings
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.surroundings import Surroundings
 from condor_twisted.daemoncore.configuration_sources import FileSources
@@ -60,12 +61,6 @@ _PREFIX: Final = "_condor_"
 _NAME = re.compile(r"[A-Za-z0-9_./]+\Z")
 _AUTO_USE = re.compile(r"AUTO_USE_([A-Za-z]+)_(.+)\Z", re.IGNORECASE)
 _FILES_OF_A_DAEMON: Final = ("LOG", "ADDRESS_FILE", "SUPER_ADDRESS_FILE")
-_SECRET = re.compile(
-    r"PASSWORD(?!_(DIRECTORY|FILE|DOMAIN|AUTH))|PASSPHRASE|SECRET|PRIVATE_KEY"
-    r"|CREDENTIAL(?!_DIRECTORY|_PRODUCER|_MONITOR|_STORER)|API_?KEY|COOKIE"
-    r"|TOKEN\Z|TOKEN_VALUE",
-    re.IGNORECASE,
-)
 # Knobs whose values a daemon of ours uses whatever it is called; a bad one is
 # refused on reading. Others are judged by whoever asks for them.
 _CHECKED = re.compile(
@@ -470,19 +465,11 @@ _UNLISTED: Final[dict[str, Callable[[Settings, str], object]]] = {
 def describe_configuration(configuration: Configuration) -> str:
     """Every effective knob with where it came from, for ``--config-check``.
 
-    A knob that looks like a secret is named, and its value is not; nor does it
-    show in a value that refers to it.
-
     Returns:
-        Lines ``NAME = value  # origin``, configured knobs first, then the
-        compiled-in defaults that have a value, each in order of the alphabet.
+        Comments on reader, sources and warnings, then the lines of
+        ``describe_settings``, which shows no secrets.
     """
     settings = configuration.settings
-    configured = {each.name.lower(): each.name for each in settings}
-    secrets = [
-        each.name for each in settings if _SECRET.search(each.name) and each.value
-    ]
-    shown = settings.with_assignments(dict.fromkeys(secrets, "(not shown)"))
     reader = settings.subsystem
     if settings.local_name:
         reader += f", local name {settings.local_name}"
@@ -492,23 +479,4 @@ def describe_configuration(configuration: Configuration) -> str:
     lines = [f"# Subsystem: {reader}", f"# Root: {root}"]
     lines += [f"# Read: {name}" for name in configuration.files]
     lines += [f"# Warning: {text}" for text in configuration.warnings]
-    lines += [
-        _described(settings, shown, name) for _, name in sorted(configured.items())
-    ]
-    lines.append("# Compiled-in defaults")
-    for entry in sorted(settings.compiled_in(), key=lambda each: each.name.lower()):
-        if entry.name.lower() not in configured and entry.value:
-            lines.append(_described(settings, shown, entry.name))
-    return "\n".join(lines) + "\n"
-
-
-def _described(settings: Settings, shown: Settings, name: str) -> str:
-    """One knob: the value it has when it is asked for by exactly this name."""
-    found = settings.find(name)
-    assert found is not None, f"{name} was listed"
-    try:
-        value = shown.text(name, "").replace("\n", "\\n")
-    except ConfigError as error:
-        value = f"(cannot be expanded: {error.problem})"
-    used = "" if found.name.lower() == name.lower() else f", as {found.name}"
-    return f"{name} = {value}  # {found.origin}{used}"
+    return "\n".join([*lines, *describe_settings(settings)]) + "\n"

@@ -11,7 +11,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.arithmetic import Evaluated, Unparsed, evaluate_arithmetic
+from condor_twisted.config.listing import dump_text, verbose_text
 from condor_twisted.daemoncore.configuration import (
+    Configuration,
     ConfigurationRequest,
     read_configuration,
 )
@@ -96,3 +98,37 @@ class RecordedTests(SynchronousTestCase):
             self.assertEqual(error.line, line, case["name"])
             count += 1
         self.assertGreater(count, 25)
+
+    def test_listings(self) -> None:
+        """-dump and -verbose print the same text."""
+        count = 0
+        for case in self.cases:
+            for listing in self.results[case["name"]].get("listings", ()):
+                configuration = read_configuration(self.request(case))
+                output = listing["output"].replace("@DIR@/", "")
+                self.assertEqual(
+                    self.listed(configuration, listing["arguments"]),
+                    output,
+                    listing["arguments"],
+                )
+                count += 1
+        self.assertEqual(count, 10)
+
+    def listed(self, configuration: Configuration, arguments: list[str]) -> str:
+        """What our listing gives for arguments of condor_config_val."""
+        settings = configuration.settings
+        names = [each for each in arguments if not each.startswith("-")]
+        if "-dump" not in arguments:
+            texts = [
+                verbose_text(settings, name, raw="-raw" in arguments) for name in names
+            ]
+            return "".join(text or "" for text in texts)
+        return dump_text(
+            settings,
+            names,
+            machine="vm",
+            files=[configuration.root or "", *configuration.files],
+            expand="-expanded" in arguments,
+            default="-default" in arguments,
+            verbose="-verbose" in arguments,
+        )
