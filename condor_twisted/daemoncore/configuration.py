@@ -28,13 +28,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol
 
-from condor_twisted.config.arithmetic import Evaluate, evaluate_arithmetic
+from condor_twisted.config.arithmetic import Evaluate
 from condor_twisted.config.conditions import evaluate_condition
 from condor_twisted.config.definitions import Definitions, Origin
 from condor_twisted.config.language import ConfigurationParser
 from condor_twisted.config.listing import describe_settings
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.surroundings import Surroundings
+from condor_twisted.daemoncore.configuration_expressions import evaluate_expression
 from condor_twisted.daemoncore.configuration_sources import FileSources
 from condor_twisted.daemoncore.host_facts import HostFacts
 from condor_twisted.errors import ConfigError
@@ -116,7 +117,7 @@ class ConfigurationRequest:
     embedded: bool = True
     host: HostFacts | None = None
     environment: Mapping[str, str] | None = None
-    evaluate: Evaluate = evaluate_arithmetic
+    evaluate: Evaluate = evaluate_expression
     search_order: tuple[str, ...] = SEARCH_ORDER
     keep_defaults: bool = False
 
