@@ -110,7 +110,9 @@ class ServerTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactor()
         self.table = CommandTable()
-        self.events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.events = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.events)
+        self.addCleanup(globalLogPublisher.removeObserver, self.events)
         self.requests: list[CommandRequest] = []
         self.names: Callable[[str], tuple[str, ...]] = lambda address: ()
         self.host = Host(
@@ -157,9 +159,7 @@ class ServerTestCase(SynchronousTestCase):
             has_payload,
             f"COMMAND_{number}",
         )
-        self.table.add(
-            Registration(rule, handler or self.requests.append, **options)
-        )
+        self.table.add(Registration(rule, handler or self.requests.append, **options))
 
     def connect(
         self, client: Any = None, address: str = "198.51.100.1", port: int = 40000

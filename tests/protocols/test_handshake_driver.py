@@ -114,9 +114,7 @@ class HandshakeDriverTests(SynchronousTestCase):
         self.channel.arrive(b"a")
         self.channel.arrive(b"b")
         self.assertEqual(self.successResultOf(outcome), "done")
-        self.assertEqual(
-            self.channel.events, [("send", b"got a"), ("send", b"got b")]
-        )
+        self.assertEqual(self.channel.events, [("send", b"got a"), ("send", b"got b")])
         self.assertTrue(self.driver.done)
 
     def test_pipelined_messages_wait_their_turn(self) -> None:
@@ -274,7 +272,9 @@ class HandshakeDriverTests(SynchronousTestCase):
                 outcome.cancel()
                 self.failureResultOf(outcome, CancelledError)
             self.assertEqual(
-                self.host.asked, [MakeDirectory("/d", 0o700), RemoveDirectory("/d")], end
+                self.host.asked,
+                [MakeDirectory("/d", 0o700), RemoveDirectory("/d")],
+                end,
             )
 
     def test_mnh_4_42_directory_made_too_late(self) -> None:

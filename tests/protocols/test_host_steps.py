@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.protocols import host_steps
 from condor_twisted.protocols.host_steps import (
     AnswerCache,
     Host,
@@ -155,8 +155,8 @@ class ConfirmedHostNamesTests(SynchronousTestCase):
                 raise socket.gaierror("unknown")
             return [(0, 0, 0, "", (forward[name], 0))]
 
-        self.patch(host_steps.socket, "gethostbyaddr", gethostbyaddr)
-        self.patch(host_steps.socket, "getaddrinfo", getaddrinfo)
+        self.patch(socket, "gethostbyaddr", gethostbyaddr)
+        self.patch(socket, "getaddrinfo", getaddrinfo)
         return confirmed_host_names("192.0.2.1")
 
     def test_mnh_5_1_forward_confirmation(self) -> None:
@@ -279,5 +279,7 @@ class HostTests(SynchronousTestCase):
         """Blocking functions run in the reactor's pool."""
         reactor = MemoryReactor()
         self.assertIsInstance(reactor, MemoryReactorClock)
-        outcome = run_in_threads(reactor)(lambda number: number + 1, 4)
+        outcome = run_in_threads(cast(IReactorFromThreads, reactor))(
+            lambda number: number + 1, 4
+        )
         self.assertEqual(self.successResultOf(outcome), 5)

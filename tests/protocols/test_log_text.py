@@ -15,7 +15,9 @@ from condor_twisted.protocols.log_text import FoldedLog, escaped
 class EscapedTests(SynchronousTestCase):
     def test_plain_text_stays(self) -> None:
         """What is printable is shown as it is."""
-        self.assertEqual(escaped("<127.0.0.1:9618> ünïcode"), "<127.0.0.1:9618> ünïcode")
+        self.assertEqual(
+            escaped("<127.0.0.1:9618> ünïcode"), "<127.0.0.1:9618> ünïcode"
+        )
 
     def test_mnh_7_2_control_characters(self) -> None:
         """Control characters, newlines and bad bytes are shown as numbers."""

@@ -187,9 +187,7 @@ class MessagesTests(ReliSockTestCase):
         """Bytes that are no frame abort, and the owner hears why, once."""
         self.near_end.write(b"GET / HTTP/1.1\r\n\r\n")
         self.pump.flush()
-        self.assertEqual(
-            self.server.events, ["connected", MalformedMessage, "closed"]
-        )
+        self.assertEqual(self.server.events, ["connected", MalformedMessage, "closed"])
         self.assertTrue(self.far_end.aborted)
 
     def test_mnh_10_1_receiver_that_raises(self) -> None:

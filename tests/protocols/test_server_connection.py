@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from condor_twisted.config.settings import Settings
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import MalformedMessage, PeerClosed
+from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.requests import CommandRequest
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.wire.stream_frames import StreamFramer
@@ -236,7 +238,9 @@ class KeptConnectionTests(ServerTestCase):
         self.reactor.flush()
         client.send(raw(0, b"c"))
         self.reactor.flush()
-        self.assertEqual([each.payload[8:] for each in self.requests], [b"a", b"b", b"c"])
+        self.assertEqual(
+            [each.payload[8:] for each in self.requests], [b"a", b"b", b"c"]
+        )
         self.assertFalse(client.closed)
         client.send(raw(60011))  # how a client lets go politely
         self.reactor.flush()
@@ -295,8 +299,8 @@ class KeptConnectionTests(ServerTestCase):
         client, _, _ = self.connect()
         client.send(raw(0))
         self.reactor.flush()
-        knobs = self.knobs | {"DENY_WRITE": "198.51.100.1"}  # type: ignore[operator]
-        self.security.reconfigure(type(self.security.knobs).from_assignments(knobs, "COLLECTOR"))  # type: ignore[attr-defined]
+        knobs = {**self.knobs, "DENY_WRITE": "198.51.100.1"}
+        self.security.reconfigure(Settings.from_assignments(knobs, "COLLECTOR"))
         self.server.forget_admissions()
         client.send(raw(0))
         self.reactor.flush()
@@ -370,7 +374,7 @@ class DeadlineTests(ServerTestCase):
 class NegotiationTests(ServerTestCase):
     """Handshakes with our own client; recorded ones are tested with security."""
 
-    knobs = SECURE
+    knobs: Mapping[str, str] = SECURE
 
     def open(self, opener: Any, number: int, **options: Any) -> Any:
         """Open a command with our own client."""
@@ -464,8 +468,8 @@ class NegotiationTests(ServerTestCase):
         self.failureResultOf(self.open(self.opener(), 60005))
         self.assertEqual(self.requests, [])
         (line,) = self.logged("PERMISSION DENIED")
-        for part in ("198.51.100", "60005", "COMMAND_60005", "ADMINISTRATOR", "TCP"):
-            self.assertIn(part if part != "198.51.100" else "192.0.2.7", line)
+        for part in ("192.0.2.7", "60005", "COMMAND_60005", "ADMINISTRATOR", "TCP"):
+            self.assertIn(part, line)
 
     def test_mnh_2_1_handshake_deadline(self) -> None:
         """A handshake that stands still ends 120 s after the accept."""
@@ -536,4 +540,3 @@ class NegotiationTests(ServerTestCase):
         self.assertFalse(channel.is_open)
         self.assertEqual(self.requests, [])
         self.assertEqual(self.server.counters.protocol_errors, 1)
-        self.assertTrue(issubclass(MalformedMessage, Exception))
