@@ -90,7 +90,9 @@ class FakeHost:
     """A host that answers the steps of a handshake out of dicts."""
 
     directories: dict[str, PathStatus] = field(default_factory=dict)
-    users: dict[int, str] = field(default_factory=lambda: {33: "www-data", 0: "root"})
+    users: dict[int, str] = field(
+        default_factory=lambda: {33: "www-data", 64: "condor", 0: "root"}
+    )
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     uid: int = 33
     temporary_random: str = "XXXabc123"
