@@ -10,7 +10,6 @@ from condor_twisted.security.commands import (
     DC_AUTHENTICATE,
     DC_SEC_QUERY,
     CommandRule,
-    CommandRules,
 )
 from tests.security.kit import read_rules
 

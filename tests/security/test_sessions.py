@@ -146,7 +146,7 @@ class SessionCacheTests(SynchronousTestCase):
         self.assertIsNotNone(cache.find("b", 50))
 
     def test_mnh_1_27_bounded_count(self) -> None:
-        """At the limit the oldest unauthenticated session goes first, then the oldest."""
+        """Over the limit the oldest session without a user goes first."""
         cache = SessionCache(max_sessions=3)
         for each in (known("a"), session("x"), known("b")):
             cache.add(each)
@@ -187,7 +187,7 @@ class SessionCacheTests(SynchronousTestCase):
         self.assertEqual([each.id for each in cache], ["b"])
 
     def test_commands(self) -> None:
-        """A session serves the commands mapped to it, in its own context, while it is."""
+        """A session serves the commands mapped to it, in its context, while it lives."""
         cache = SessionCache()
         one, tagged = known("a"), known("t", tag="owner")
         cache.add(one)
