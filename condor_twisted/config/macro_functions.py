@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from condor_twisted.config.arithmetic import Evaluated, Unparsed
 from condor_twisted.config.surroundings import MacroReader
-from condor_twisted.config.values import read_integer, read_real
+from condor_twisted.config.values import read_integer, read_real, split_words
 from condor_twisted.errors import ConfigError, ExpressionError
 
 __all__ = ["FUNCTIONS", "format_real", "is_filename_function"]
@@ -37,98 +37,96 @@ def is_filename_function(function: str) -> bool:
 
 
 def format_real(value: float) -> str:
-    """A real number as a ClassAd is printed: always recognizable as a real."""
+    """A real number as ClassAds print it: ``2.500000000000000E-01``."""
     if value != value or value in (float("inf"), float("-inf")):
         name = "NaN" if value != value else "INF" if value > 0 else "-INF"
         return f'real("{name}")'
-    text = f"{value:.16G}"
-    if "." not in text and "E" not in text:
-        text += ".0"
-    elif "." not in text:
-        text = text.replace("E", ".0E")
-    return text
+    return str(value) if value == 0 else f"{value:.15E}"
 
 
 def _items(text: str) -> list[str]:
+    """The items of a list as they count for ``$CHOICE``: empty ones, too."""
     return [each.strip() for each in text.split(",")]
 
 
-def _argument(text: str, context: MacroReader) -> str:
-    """An argument that is a name to look up, or else the text itself."""
-    value = context.lookup(text)
-    return context.expand(text if value is None else value)
+def _value_or_text(text: str, reader: MacroReader) -> str:
+    """The expanded value of a name, or of the text itself where it is no name."""
+    value = reader.lookup(text)
+    return reader.expand(text if value is None else value)
 
 
-def _random_below(bound: int, context: MacroReader) -> int:
-    source = context.surroundings.random_below
+def _random_below(bound: int, reader: MacroReader) -> int:
+    source = reader.surroundings.random_below
     if source is None:
         raise ConfigError("a random macro needs a source of entropy, and has none")
     return source(bound)
 
 
-def _random_choice(function: str, body: str, context: MacroReader) -> str:
-    items = body
-    if "," not in body:
-        if not body:
-            raise ConfigError("$RANDOM_CHOICE() error: no list")
-        items = _argument(body.strip(), context)
-    choices = _items(items)
-    return choices[_random_below(len(choices), context)]
+def _random_choice(function: str, body: str, reader: MacroReader) -> str:
+    choices = [each for each in _items(body) if each]
+    if len(choices) == 1:
+        value = reader.lookup(choices[0])
+        if value is not None:
+            choices = list(split_words(reader.expand(value)))
+    if not choices:
+        raise ConfigError("$RANDOM_CHOICE() macro is empty")
+    return choices[_random_below(len(choices), reader)]
 
 
-def _random_integer(function: str, body: str, context: MacroReader) -> str:
-    items = [*_items(body), "1"] if body.count(",") == 1 else _items(body)
-    numbers: list[int] = []
+def _random_integer(function: str, body: str, reader: MacroReader) -> str:
+    items = [each for each in _items(body) if each]
+    numbers = [0, 0, 1]
     for position, what in enumerate(("min", "max", "step")):
+        if position >= len(items) and what == "step":
+            continue
         found = None
         if position < len(items):
             found = _LEADING_INTEGER.match(items[position])
         if found is None:
-            raise ConfigError(f"$RANDOM_INTEGER() error: invalid {what}")
-        numbers.append(int(found[1]))
+            raise ConfigError(f"$RANDOM_INTEGER() config macro: invalid {what}")
+        numbers[position] = int(found[1])
     low, high, step = numbers
     if step < 1:
-        raise ConfigError("$RANDOM_INTEGER() error: invalid step")
+        raise ConfigError("$RANDOM_INTEGER() config macro: invalid step")
     if low > high:
-        raise ConfigError("$RANDOM_INTEGER() error: min > max")
-    return str(low + _random_below((step + high - low) // step, context) * step)
+        raise ConfigError("$RANDOM_INTEGER() config macro: min > max")
+    return str(low + _random_below((step + high - low) // step, reader) * step)
 
 
-def _choice(function: str, body: str, context: MacroReader) -> str:
+def _choice(function: str, body: str, reader: MacroReader) -> str:
     first, comma, rest = body.partition(",")
-    if not comma:
-        raise ConfigError("$CHOICE() error: no list")
-    index_text = _argument(first.strip(), context)
-    index = read_integer(index_text, context.surroundings.evaluate)
+    index_text = _value_or_text(first.strip(), reader)
+    index = read_integer(index_text, reader.surroundings.evaluate)
     if index is None or not 0 <= index < _INT_MAX:
         raise ConfigError(f"$CHOICE() error: '{index_text}' is invalid index")
+    if not comma:
+        raise ConfigError("$CHOICE() error: no list")
     choices = _items(rest)
     if len(choices) == 1:
-        if not choices[0]:
-            raise ConfigError("$CHOICE() error: no list")
-        value = context.lookup(choices[0])
+        value = reader.lookup(choices[0])
         if value is None:
-            raise ConfigError(f"$CHOICE() error: no list named {choices[0]}")
-        choices = _items(context.expand(value))
+            raise ConfigError(f'$CHOICE() macro: no list named "{choices[0]}"')
+        choices = _items(reader.expand(value))
     if index >= len(choices):
-        raise ConfigError(f"$CHOICE() error: index {index} is out of range")
+        raise ConfigError(f"$CHOICE() config macro: index {index} is out of range")
     return choices[index]
 
 
-def _substring(function: str, body: str, context: MacroReader) -> str:
-    items = _items(body)
-    text = _argument(items[0], context)
-    if not text:
-        return ""
+def _substring(function: str, body: str, reader: MacroReader) -> str:
+    name, comma, rest = body.partition(",")
+    if not comma:
+        raise ConfigError("$SUBSTR() macro: no start specified")
     numbers: list[int] = []
-    for item, what in zip(items[1:3], ("start", "length"), strict=False):
-        number_text = _argument(item, context)
-        number = read_integer(number_text, context.surroundings.evaluate)
+    for item, what in zip(rest.split(",", 1), ("start index", "length"), strict=False):
+        number_text = _value_or_text(item, reader)
+        number = read_integer(number_text, reader.surroundings.evaluate)
         if number is None or not -_INT_MAX - 1 <= number <= _INT_MAX:
-            raise ConfigError(f"$SUBSTR() error: {number_text} is invalid {what}")
+            raise ConfigError(f"$SUBSTR() macro: {number_text} is invalid {what}")
         numbers.append(number)
-    if not numbers:
-        raise ConfigError("$SUBSTR() error: start is missing")
+    value = reader.lookup(name)
+    if value is None:
+        return ""
+    text = reader.expand(value)
     start = numbers[0] + len(text) if numbers[0] < 0 else numbers[0]
     tail = text[max(start, 0) :]
     if len(numbers) == 1:
@@ -142,7 +140,7 @@ def _checked_format(function: str, text: str) -> str:
     match = _FORMAT.match(text)
     if match is None or match[5] not in _CONVERSIONS[function]:
         raise ConfigError(
-            f"${function}() error: '{text}' is not a valid format specifier"
+            f"${function} macro: '{text}' is not a valid format specifier"
         )
     before, flags, width, precision, conversion, after = match.groups()
     conversion = {"i": "d", "u": "d", "a": "g", "A": "G"}.get(conversion, conversion)
@@ -152,49 +150,49 @@ def _checked_format(function: str, text: str) -> str:
     return f"{before}%{flags}{width}{dot}{conversion}{after}"
 
 
-def _number(function: str, body: str, context: MacroReader) -> str:
+def _number(function: str, body: str, reader: MacroReader) -> str:
     name, comma, pattern = body.partition(",")
-    pattern = pattern.partition(",")[0]
     checked = _checked_format(function, pattern) if comma else None
-    text = _argument(name.strip(), context)
+    text = _value_or_text(name, reader)
     if function == "INT":
-        whole = read_integer(text, context.surroundings.evaluate)
+        whole = read_integer(text, reader.surroundings.evaluate)
         if whole is None:
-            raise ConfigError(f"$INT() error: {text} does not evaluate to an integer")
+            raise ConfigError(f"$INT() macro: {text} does not evaluate to an integer")
         return str(whole) if checked is None else checked % whole
-    real = read_real(text, context.surroundings.evaluate)
+    real = read_real(text, reader.surroundings.evaluate)
     if real is None:
-        raise ConfigError(f"$REAL() error: {text} does not evaluate to a real")
+        raise ConfigError(f"$REAL() macro: {text} does not evaluate to a real")
     if checked is None:
         return f"{real:.16G}"
     formatted = checked % real
     return formatted if "." in formatted else formatted + ".0"
 
 
-def _evaluated(text: str, context: MacroReader) -> Evaluated | None:
+def _evaluated(text: str, reader: MacroReader) -> Evaluated | None:
     try:
-        return context.surroundings.evaluate(text)
+        return reader.surroundings.evaluate(text)
     except ExpressionError:
         return None
 
 
-def _string(function: str, body: str, context: MacroReader) -> str:
+def _string(function: str, body: str, reader: MacroReader) -> str:
     name, comma, pattern = body.partition(",")
-    pattern = pattern.partition(",")[0]
     checked = _checked_format(function, pattern) if comma else None
-    text = _argument(name.strip(), context)
-    value = _evaluated(text, context)
+    text = _value_or_text(name, reader)
+    value = _evaluated(text, reader)
     if isinstance(value, str):
         text = value
     return text if checked is None else checked % text
 
 
-def _evaluation(function: str, body: str, context: MacroReader) -> str:
-    value = context.lookup(body)
-    text = context.expand(body if value is None else value, keep_dollars=False)
-    result = _evaluated(text, context)
+def _evaluation(function: str, body: str, reader: MacroReader) -> str:
+    value = reader.lookup(body)
+    raw = body if value is None else value
+    text = reader.expand(raw)
+    result = _evaluated(text, reader)
     if result is None:
-        return text
+        # What does not parse vanishes, unless a macro in it was expanded.
+        return text if "$" in raw else ""
     if isinstance(result, Unparsed):
         return result.text
     if isinstance(result, bool):
@@ -216,14 +214,11 @@ def _absolute(path: str, directory: str | None) -> str:
     return directory.rstrip("/") + "/" + path
 
 
-def _filename_parts(function: str, body: str, context: MacroReader) -> str:
-    value = context.lookup(body)
-    if not value:
-        return ""
+def _filename_parts(function: str, body: str, reader: MacroReader) -> str:
     flags = function[1:].lower()
-    path = _unquoted(context.expand(value) if "$" in value else value)
+    path = _unquoted(_value_or_text(body, reader))
     if "f" in flags:
-        path = _absolute(path, context.surroundings.working_directory)
+        path = _absolute(path, reader.surroundings.working_directory)
     slashes = [each for each in flags if each in "uw"]
     if slashes:
         old, new = ("\\", "/") if slashes[-1] == "u" else ("/", "\\")
@@ -237,14 +232,13 @@ def _filename_parts(function: str, body: str, context: MacroReader) -> str:
 
 def _selected_part(path: str, flags: str) -> str:
     """The parts of ``path`` that the letters ``p d n x b`` ask for."""
-    separators = [at for at, each in enumerate(path) if each in "/\\"]
-    name_at = separators[-1] + 1 if separators else 0
+    name_at = path.rfind("/") + 1
     dot = path.rfind(".", name_at + 1)
     extension_at = len(path) if dot < 0 else dot
     name, extension = "n" in flags, "x" in flags
     directory_count = flags.count("d")
     whole_directory = "p" in flags
-    if not separators and (name or extension):
+    if not name_at and (name or extension):
         directory_count, whole_directory = 0, False
     bare = "b" in flags
     if not (name or extension or whole_directory or directory_count):
@@ -253,10 +247,11 @@ def _selected_part(path: str, flags: str) -> str:
         if not name:
             return path[extension_at + (bare and extension_at < len(path)) :]
         return path[name_at:] if extension else path[name_at:extension_at]
-    if directory_count and not separators:
+    if directory_count and not name_at:
         return ""
     start = 0
     if directory_count:
+        separators = [at for at, each in enumerate(path) if each in "/\\"]
         kept = len(separators) - 1 - directory_count
         start = separators[kept] + 1 if kept >= 0 else 0
     if extension:
@@ -267,12 +262,20 @@ def _selected_part(path: str, flags: str) -> str:
     return path[start : max(start, end)]
 
 
-def _basename(function: str, body: str, context: MacroReader) -> str:
-    return _filename_parts("Fnx", body, context)
+def _basename(function: str, body: str, reader: MacroReader) -> str:
+    """``$BASENAME(X)``, or ``$BASENAME(X, SUFFIX)`` without that suffix."""
+    name, comma, suffix = body.rpartition(",")
+    if not comma:
+        return _filename_parts("Fnx", body, reader)
+    path = _filename_parts("Fnx", name, reader)
+    suffix = suffix.lstrip()
+    if suffix and path.lower().endswith(suffix.lower()):
+        return path[: -len(suffix)]
+    return path
 
 
-def _dirname(function: str, body: str, context: MacroReader) -> str:
-    return _filename_parts("Fp", body, context)
+def _dirname(function: str, body: str, reader: MacroReader) -> str:
+    return _filename_parts("Fp", body, reader)
 
 
 FUNCTIONS: Final[dict[str, MacroFunction]] = {

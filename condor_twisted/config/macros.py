@@ -1,8 +1,8 @@
 """Finding and expanding macros: ``$(X)``, ``$ENV(X)``, ``$INT(X)`` and the rest.
 
 Values are kept as they were written and expanded whenever somebody asks. One
-expansion replaces the first macro in the text, looks again from the same place,
-and so on until nothing is left; ``$(DOLLAR)`` is replaced last, which is what
+expansion replaces the first macro in the text, looks again from the start, and so
+on until nothing is left; ``$(DOLLAR)`` is replaced last, which is what
 protects a dollar sign. What is not a macro (``$$(X)``, ``cost$5``, an unknown
 function) stays as it is.
 
@@ -54,13 +54,13 @@ class MacroContext:
     surroundings: Surroundings = field(default_factory=Surroundings)
     depth: int = 0
 
-    def expand(self, text: str, *, keep_dollars: bool = True) -> str:
+    def expand(self, text: str) -> str:
         """Expand inside an expansion, for a function's argument."""
         self.depth += 1
         try:
             if self.depth > _LIMIT_DEPTH:
                 raise ConfigError(f"{text!r} refers to itself without end")
-            return expand(text, self, keep_dollars=keep_dollars)
+            return expand(text, self)
         finally:
             self.depth -= 1
 
@@ -100,36 +100,30 @@ def _is_dollar(macro: Macro) -> bool:
     )
 
 
-def expand(text: str, context: MacroContext, *, keep_dollars: bool = False) -> str:
+def expand(text: str, context: MacroContext) -> str:
     """Replace every macro in ``text`` by its value.
 
     Args:
         text: A raw value.
         context: Lookup and surroundings.
-        keep_dollars: Leave ``$(DOLLAR)`` for a later expansion.
 
     Raises:
         ConfigError: A function failed, or the text grows without end.
     """
     if "$" not in text:
         return text
-    position = 0
     for _ in range(_LIMIT_REPLACEMENTS):
-        macro = find_macro(text, position, lambda found: not _is_dollar(found))
+        macro = find_macro(text, 0, lambda found: not _is_dollar(found))
         if macro is None:
             break
         value = _value_of(macro, context)
         text = text[: macro.start] + value + text[macro.end :]
-        position = macro.start
         if len(text) > _LIMIT_CHARACTERS:
             raise ConfigError("a macro expands beyond all bounds")
     else:
         raise ConfigError(f"{text[:60]!r} refers to itself without end")
-    if not keep_dollars:
-        position = 0
-        while (macro := find_macro(text, position, _is_dollar)) is not None:
-            text = text[: macro.start] + "$" + text[macro.end :]
-            position = macro.start
+    while (macro := find_macro(text, 0, _is_dollar)) is not None:
+        text = text[: macro.start] + "$" + text[macro.end :]
     return text
 
 
@@ -174,9 +168,9 @@ def _value_of(macro: Macro, context: MacroContext) -> str:
         return context.lookup(macro.name) or macro.default or ""
     if macro.function == "ENV":
         value = context.surroundings.environment.get(macro.name)
-        if value is None and macro.default is None:
-            return "UNDEFINED"
-        return value or macro.default or ""
+        if value is None:
+            return "UNDEFINED" if macro.default is None else macro.default
+        return value
     function = FUNCTIONS.get(macro.function)
     if function is None:
         function = FUNCTIONS["F"]

@@ -40,5 +40,5 @@ class MacroReader(Protocol):
     def lookup(self, name: str) -> str | None:
         """The raw value of a name for this reader, or ``None``."""
 
-    def expand(self, text: str, *, keep_dollars: bool = True) -> str:
+    def expand(self, text: str) -> str:
         """Expand a text inside an expansion."""

@@ -337,7 +337,7 @@ class CfbCipher:
     __slots__ = ("_cipher", "_decryptor", "_encryptor", "algorithm")
 
     def __init__(self, algorithm: Literal["3DES", "BLOWFISH"], key: bytes) -> None:
-        self.algorithm: Final = algorithm
+        self.algorithm: str = algorithm
         self._cipher = _cfb(algorithm, key)
         self._encryptor: CipherContext | None = None
         self._decryptor: CipherContext | None = None
@@ -348,8 +348,8 @@ class CfbCipher:
 
     def for_message(self) -> CfbCipher:
         """Return the cipher for another message under the same key."""
-        fresh: CfbCipher = object.__new__(CfbCipher)
-        fresh.algorithm = self.algorithm  # type: ignore[misc]
+        fresh = object.__new__(CfbCipher)
+        fresh.algorithm = self.algorithm
         fresh._cipher = self._cipher
         fresh._encryptor = fresh._decryptor = None
         return fresh

@@ -86,8 +86,10 @@ _END_BEFORE_PREFIXED_SLOTS: Final = b"\0" + _PREFIXED_TYPE_SLOTS
 _SHORT_MESSAGE_BYTES: Final = 16_384
 _WINDOW_BYTES: Final = 262_144
 
+# What names begin with and values end in, as a rule, and what divides them.
+_LANDMARKS: Final = b'ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")]}e=\0'
+_ALL_BUT_LANDMARKS: Final = bytes(c for c in range(256) if c not in _LANDMARKS)
 _ALL_BUT_EQUALS_AND_NUL: Final = bytes(c for c in range(256) if c not in b"=\0")
-_EDGES: Final = bytes.maketrans(_SPACE + NULL_STRING, b"=" * (len(_SPACE) + 1))
 
 # Prefixes by length. Lines beyond the tables take the exact path.
 _TABLE_SIZE: Final = 8192
@@ -286,7 +288,7 @@ def split_clear_ad(
     count = _read_count(payload, offset, max_attributes)
     start = offset + 8
     body = _cut_clear(payload, start, count)
-    if body is not None and _lines_are_plain(body):
+    if body is not None and _lines_are_plain(body, count):
         return EncodedAd(count, body), start + len(body) + len(_TYPE_SLOTS)
     if read_secret is None:
         read_secret = _secret_reader(payload, read_clear_string)
@@ -313,7 +315,7 @@ def decode_prefixed_ad(
     count = _read_count(payload, offset, max_attributes)
     start = offset + 8
     body = _cut_prefixed(payload, start, count)
-    if body is not None and _lines_are_plain(body):
+    if body is not None and _lines_are_plain(body, count):
         end = start + len(body) + 8 * count + len(_PREFIXED_TYPE_SLOTS)
         return EncodedAd(count, body), end
     read_secret = _secret_reader(payload, read_prefixed_string)
@@ -359,7 +361,7 @@ def _cut_prefixed(payload: bytes, start: int, count: int) -> bytes | None:
 
     The NUL of one string and the length of the next make seven NULs in a row as long
     as no length exceeds 65,535. What is between two such rows is the lower half of a
-    length and a text.
+    length and a text. Whether a text holds a NUL is left to ``_lines_are_plain``.
     """
     if not count:
         return b"" if payload.startswith(_PREFIXED_TYPE_SLOTS, start) else None
@@ -377,27 +379,31 @@ def _cut_prefixed(payload: bytes, start: int, count: int) -> bytes | None:
         return None
     body = b"\0".join(texts) + b"\0"
     # A prefix that was not there was not removed either: then the sum is wrong.
-    if len(body) != end - first - 8 * count + 7 or body.count(0) != count:
-        return None
-    return body
+    return body if len(body) == end - first - 8 * count + 7 else None
 
 
-def _lines_are_plain(body: bytes) -> bool:
-    """Tell whether every line is beyond doubt a name, ``=`` and a value.
+def _lines_are_plain(body: bytes, count: int) -> bool:
+    """Tell whether this is beyond doubt ``count`` lines of name, ``=`` and value.
 
     ``False`` means doubt, not a fault: the exact reader decides.
     """
-    if not body:
-        return True
-    if len(body) > MAX_LINE_BYTES:
-        return False
+    if not count:
+        return not body
+    assert len(body) < MAX_LINE_BYTES, "no line of a cut can be too long"
+    landmarks = body.translate(None, _ALL_BUT_LANDMARKS)
     # Only "=" and NUL remain: a line without "=" would leave an empty section.
-    skeleton = body.translate(None, _ALL_BUT_EQUALS_AND_NUL)
-    if skeleton.startswith(b"\0") or b"\0\0" in skeleton:
+    skeleton = landmarks.translate(None, _ALL_BUT_EQUALS_AND_NUL)
+    if (
+        skeleton.count(0) != count
+        or skeleton.startswith(b"\0")
+        or b"\0\0" in skeleton
+        or (
+            _has_empty_side(landmarks) and _has_empty_side(body.translate(None, _SPACE))
+        )
+    ):
         return False
-    # No line may begin with "=", a space or the NULL byte, or end in one.
-    edges = body.translate(_EDGES)
-    if edges.startswith(b"=") or b"\0=" in edges or b"=\0" in edges:
+    # A line that begins with the NULL byte is no line.
+    if 0xAD in body and (body.startswith(NULL_STRING) or b"\0\xad" in body):
         return False
     # An "=" in each stretch of this length: so no name is longer.
     position = 0
@@ -406,6 +412,11 @@ def _lines_are_plain(body: bytes) -> bool:
         if not position:
             return False
     return True
+
+
+def _has_empty_side(lines: bytes) -> bool:
+    """Tell whether a line begins with its first ``=``, or ends in an ``=``."""
+    return lines.startswith(b"=") or b"\0=" in lines or b"=\0" in lines
 
 
 def _secret_reader(

@@ -372,8 +372,7 @@ class MessageReader:
 
     def _read_secret(self, offset: int) -> tuple[bytes, int]:
         """Decrypt one prefixed string of a message that is otherwise clear."""
-        if self._secrets is None:
-            raise LocalProtocolError("there is no key for this secret")
+        assert self._secrets is not None, "only with a key are secrets special"
         start = offset + 8
         if start > len(self._payload):
             raise MalformedMessage("the message ends inside the length of a secret")
