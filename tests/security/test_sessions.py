@@ -187,7 +187,7 @@ class SessionCacheTests(SynchronousTestCase):
         self.assertEqual([each.id for each in cache], ["b"])
 
     def test_commands(self) -> None:
-        """A session serves the commands mapped to it, in its context, while it lives."""
+        """A session serves its commands, in its own context, while it lives."""
         cache = SessionCache()
         one, tagged = known("a"), known("t", tag="owner")
         cache.add(one)
