@@ -173,7 +173,9 @@ class Authorizer:
                 )
             lists[level] = _Lists(
                 behavior,
-                parse_entries(allow or "", equivalent),
+                parse_entries(
+                    allow if allow and behavior is _Behavior.LISTS else "", equivalent
+                ),
                 parse_entries(deny or "", equivalent),
                 f"{allow_name} = " if allow_name else "",
                 f"{deny_name} = " if deny_name else "",

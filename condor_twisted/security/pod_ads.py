@@ -28,7 +28,6 @@ __all__ = ["MAX_HANDSHAKE_ATTRIBUTES", "PodAd", "put_pod_ad", "read_pod_ad"]
 
 #: More attributes than this are no negotiation.
 MAX_HANDSHAKE_ATTRIBUTES: Final = 100
-_MAX_NAME_BYTES: Final = 4096
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -103,8 +102,6 @@ def read_pod_ad(reader: MessageReader) -> PodAd:
         name = name.strip()
         if not separator or _NAME.fullmatch(name) is None:
             raise MalformedMessage("an attribute without a name in a negotiation")
-        if len(name) > _MAX_NAME_BYTES:
-            raise LimitExceeded("the length of an attribute name", _MAX_NAME_BYTES)
         value = parse_literal(text.lstrip())
         if value is NOT_LITERAL:
             raise MalformedMessage("a value that is no literal in a negotiation")

@@ -55,7 +55,7 @@ from condor_twisted.security.key_exchange import (
 )
 from condor_twisted.security.keys import SessionKey, parse_crypto_methods
 from condor_twisted.security.method_loop import Authenticated, authenticate_server
-from condor_twisted.security.methods import find_method
+from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
@@ -392,10 +392,8 @@ class _NewSession:
         if agreed.methods is not None:
             pairs["AuthMethodsList"] = ",".join(agreed.methods)
             pairs["AuthMethods"] = agreed.methods[0] if agreed.methods else ""
-            for name in agreed.methods:
-                method = find_method(name)
-                if method is not None:
-                    pairs.update(method.attributes(security))
+            names = [name.upper() for name in agreed.methods]
+            pairs.update(offer_attributes(names, security))
         if agreed.crypto_methods is not None:
             pairs["CryptoMethodsList"] = ",".join(
                 each.wire_name for each in agreed.crypto_methods

@@ -67,6 +67,7 @@ def ad_message(encrypted: bool = False, **pairs: LiteralValue | None) -> bytes:
 def reply(**changes: LiteralValue | None) -> bytes:
     """A server's reply that agrees on AES and no authentication, but for these."""
     return ad_message(
+        False,
         **{
             "Authentication": "NO",
             "Encryption": "YES",
@@ -81,7 +82,7 @@ def reply(**changes: LiteralValue | None) -> bytes:
             "Enact": "YES",
             "RemoteVersion": "$CondorVersion: 25.14.1 2026-10-16 $",
             **changes,
-        }
+        },
     )
 
 
@@ -193,6 +194,35 @@ class NewSessionTests(ConnectingCase):
             )
             ad = read_pod_ad(MessageReader(side.sent[0], 8))
             self.assertEqual(ad.string("AuthenticationNew"), word)
+
+    def test_request_of_almost_nothing(self) -> None:
+        """Without methods, ciphers and domains the ad has none of their attributes."""
+        state = tool(
+            {
+                "SEC_CLIENT_AUTHENTICATION_METHODS": "GSI",
+                "SEC_CLIENT_CRYPTO_METHODS": "RC4",
+                "TRUST_DOMAIN": "",
+            }
+        )
+        side = Side(connect(client_context(state), CommandStart(5)))
+        ad = read_pod_ad(MessageReader(side.sent[0], 8))
+        self.assertEqual(ad.string("AuthenticationNew"), "NEVER")
+        for name in ("AuthMethods", "CryptoMethods", "TrustDomain"):
+            self.assertNotIn(name, ad)
+        nothing: dict[str, LiteralValue | None] = {
+            "Encryption": "NO",
+            "Integrity": "NO",
+            "CryptoMethods": None,
+            "ECDHPublicKey": None,
+        }
+        side.message_received(reply(**nothing))
+        side.message_received(verdict(encrypted=False))
+        self.assertFalse(side.outcome().encrypted)
+        self.assertEqual(side.outcome().session.keys, ())
+        resumed = self.play(state, ad_message(ReturnCode="AUTHORIZED"))
+        self.assertFalse(resumed.outcome().encrypted)
+        ad = read_pod_ad(MessageReader(resumed.sent[0], 8))
+        self.assertNotIn("CryptoMethods", ad)
 
     def test_temporary_session(self) -> None:
         """A temporary session is short and is not kept."""

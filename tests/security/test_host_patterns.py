@@ -66,6 +66,9 @@ class AddressTests(SynchronousTestCase):
             "::/ffff::",
             "2001:d*",
             "1.2.3.4/8/9",
+            "1:::*",
+            "2001:*:1",
+            "1" * 129,
             "",
         ):
             with self.subTest(text=text):

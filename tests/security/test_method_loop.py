@@ -154,6 +154,12 @@ class ClientTests(SynchronousTestCase):
         side = client(("CLAIMTOBE", "ANONYMOUS"), number(128), number(0), number(128))
         self.assertRaises(MalformedMessage, side.outcome)
 
+    def test_mnh_1_32_rounds(self) -> None:
+        """A server that lets every method fail cannot go on for ever."""
+        self.patch(method_loop, "MAX_ROUNDS", 1)
+        side = client(("CLAIMTOBE",), number(2), number(0))
+        self.assertRaises(LimitExceeded, side.outcome)
+
     def test_legacy_key(self) -> None:
         """A server that wants to hand over its own key is refused."""
         side = client(("ANONYMOUS",), number(128), number(1), number(1))

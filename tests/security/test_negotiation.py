@@ -274,7 +274,10 @@ class FallbackTests(SynchronousTestCase):
             if packet.get("note", "").startswith("PASSWORD step")
         ]
         _ScriptedPassword.steps = (payloads[0], payloads[1], payloads[2])
-        every = (*methods.METHODS, _ScriptedPassword)
+        every: tuple[type[AuthenticationMethod], ...] = (
+            *methods.METHODS,
+            _ScriptedPassword,
+        )
         by_name = {method.name: method for method in every}
         self.patch(methods, "METHODS", every)
         self.patch(methods, "_BY_NAME", by_name)

@@ -62,12 +62,16 @@ def side(**changes: FeatureLevel) -> SidePolicy:
     }
     return SidePolicy(
         permission=Permission.READ,
+        authentication=levels["authentication"],
+        authentication_wish=levels["authentication_wish"],
+        encryption=levels["encryption"],
+        integrity=levels["integrity"],
+        negotiation=levels["negotiation"],
         methods=("FS", "CLAIMTOBE"),
         crypto_methods=(CryptoMethod.AES, CryptoMethod.BLOWFISH),
         session_duration_seconds=1000,
         session_lease_seconds=300,
         authentication_timeout_seconds=20,
-        **levels,
     )
 
 
@@ -334,6 +338,8 @@ class ReconcileTests(SynchronousTestCase):
         agreed = reconcile(offer(AuthMethods="CLAIMTOBE,FS,SSL"), side())
         self.assertEqual(agreed.methods, ("FS", "CLAIMTOBE"))
         self.assertIsNone(reconcile(offer(AuthMethods="(none)"), side()).methods)
+        without = policies(SEC_READ_AUTHENTICATION_METHODS="GSI").of(Permission.READ)
+        self.assertIsNone(reconcile(offer(), without).methods)
         self.assertEqual(reconcile(offer(AuthMethods="SSL"), side()).methods, ())
 
     def test_ciphers(self) -> None:

@@ -215,6 +215,41 @@ class NewSessionTests(ServingCase):
         self.assertRaises(NoMethodSucceeded, server.outcome)
         self.assertRaises(NoMethodSucceeded, client.outcome)
 
+    def test_answer_to_an_ancient_client(self) -> None:
+        """What a client does not name, and we have not, is not in the answer."""
+        state = make_state({"TRUST_DOMAIN": ""})
+        side = Side(
+            serve(
+                server_context(state),
+                request(
+                    ECDHPublicKey=None,
+                    CryptoMethods=None,
+                    AuthMethods=None,
+                    SessionLease=None,
+                ),
+            )
+        )
+        ad = ad_of(side.sent[0])
+        self.assertEqual(
+            sorted(ad),
+            sorted(
+                name.lower()
+                for name in (
+                    "Authentication",
+                    "Encryption",
+                    "Integrity",
+                    "SessionDuration",
+                    "Enact",
+                    "NegotiatedSession",
+                    "RemoteVersion",
+                )
+            ),
+        )
+        self.assertFalse(side.outcome().encrypted)
+        session = side.outcome().session
+        assert session is not None
+        self.assertEqual(session.lease_seconds, 0)
+
     def test_session_only(self) -> None:
         """DC_AUTHENTICATE makes a session and runs nothing."""
         _, client, admission = self.established(CLAIM, CommandStart(60010, about=58))

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
+from condor_twisted.security import methods
 from condor_twisted.security.method_names import METHOD_BITS
-from condor_twisted.security.methods import METHODS, find_method, usable_methods
-from tests.security.kit import DictKnobs
+from condor_twisted.security.methods import (
+    METHODS,
+    find_method,
+    offer_attributes,
+    usable_methods,
+)
+from condor_twisted.security.methods.anonymous import AnonymousMethod
+from condor_twisted.security.methods.base import MethodSecurity
+from condor_twisted.security.methods.fs import FsMethod
+from tests.security.kit import DictKnobs, make_state
 
 
 class MethodsTests(SynchronousTestCase):
@@ -20,6 +32,19 @@ class MethodsTests(SynchronousTestCase):
             self.assertIs(find_method(method.name.lower()), method)
         self.assertEqual(len({method.bit for method in METHODS}), len(METHODS))
         self.assertIsNone(find_method("KERBEROUS"))
+
+    def test_attributes(self) -> None:
+        """An ad has the attributes of the methods that it offers, and no others."""
+
+        class Described(FsMethod):
+            @classmethod
+            def attributes(cls, security: MethodSecurity) -> Mapping[str, LiteralValue]:
+                return {"IssuerKeys": security.uid_domain}
+
+        self.patch(methods, "METHODS", (AnonymousMethod, Described))
+        state = make_state()
+        self.assertEqual(offer_attributes(["FS"], state), {"IssuerKeys": "test.domain"})
+        self.assertEqual(offer_attributes(["ANONYMOUS"], state), {})
 
     def test_usable(self) -> None:
         """A client without a name cannot use CLAIMTOBE; a server can."""
