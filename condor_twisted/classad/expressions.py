@@ -211,6 +211,19 @@ class Constraint:
         """Whether ads with nothing but literals need no library."""
         return self._compiled is not None
 
+    def quick_match(self, source: AttributeSource) -> bool | None:
+        """Whether one ad matches, where only literals take part in the answer.
+
+        Returns:
+            ``None`` where the library would have to evaluate something.
+        """
+        if self._compiled is None:
+            return None
+        try:
+            return _is_match(self._compiled.evaluate(source.get))
+        except NotCovered:
+            return None
+
     def evaluate(
         self, source: AttributeSource, *, allow_expensive: bool = False
     ) -> Value:
