@@ -66,7 +66,15 @@ def main() -> None:
 
         version = version or run("-version").stdout.splitlines()[0]
         result = {}
-        if case.get("error"):
+        if "listings" in case:
+            result["listings"] = [
+                {
+                    "arguments": arguments,
+                    "output": run(*arguments).stdout.replace(inside, "@DIR@"),
+                }
+                for arguments in case["listings"]
+            ]
+        elif case.get("error"):
             done = run("MAX_DEFAULT_LOG")
             lines = re.findall(r"Configuration Error Line (\d+)", done.stderr)
             result["exit_code"] = done.returncode
