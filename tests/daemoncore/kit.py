@@ -37,6 +37,7 @@ class DaemonTestCase(SynchronousTestCase):
         self.events = EventLoggingObserver()
         globalLogPublisher.addObserver(self.events)
         self.addCleanup(globalLogPublisher.removeObserver, self.events)
+        self.addCleanup(self.check_nothing_is_left)
 
     def settings(self, **knobs: str) -> Settings:
         """The settings in force, with changes."""
@@ -50,10 +51,13 @@ class DaemonTestCase(SynchronousTestCase):
         return daemon
 
     def stop(self, daemon: Daemon) -> None:
-        """Stop a daemon; nothing of it is left."""
+        """Stop a daemon."""
         if daemon.running:
             self.successResultOf(daemon.stopService())
         self.reactor.flush()
+
+    def check_nothing_is_left(self) -> None:
+        """Daemons that were stopped have left no timer and no port."""
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(self.reactor.stream_ports, {})
         self.assertEqual(self.reactor.datagram_ports, {})

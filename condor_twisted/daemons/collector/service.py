@@ -24,13 +24,13 @@ from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore import CommandRequest, Daemon, Registration
 from condor_twisted.daemoncore.addresses import host_name
+from condor_twisted.daemoncore.daemon_ad import common_attributes, self_monitoring
 from condor_twisted.daemons.collector.commands import (
     ACKNOWLEDGED,
     INVALIDATIONS,
     QUERIES,
     UPDATES,
 )
-from condor_twisted.daemons.collector.self_facts import process_facts
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
 from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
@@ -48,20 +48,13 @@ from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.messages import EncodedAd
-from condor_twisted.wire.sinful_v1 import format_address_v1
-from condor_twisted.wire.versions import (
-    ANNOUNCED_PLATFORM,
-    ANNOUNCED_VERSION,
-    CondorVersion,
-)
+from condor_twisted.wire.versions import CondorVersion
 
 __all__ = ["Collector"]
 
 _log = Logger()
 
 DEFAULT_PORT: Final = 9618
-#: The first own ad comes so long after the start.
-FIRST_OWN_AD_SECONDS: Final = 1.0
 #: The clock was set when it is so far from where it should be.
 CLOCK_JUMP_SECONDS: Final = 2.0
 #: Steps of a selection that are made at once, before others get a turn.
@@ -181,9 +174,9 @@ class Collector(Daemon):
             settings.query_workers_reserved,
             settings.query_workers_pending,
         )
-        self._own_ad_timer = self.reactor.callLater(
-            FIRST_OWN_AD_SECONDS, self._publish_own_ad
-        )
+        # Differs from HTCondor, which waits a second: whoever is told that commands
+        # are accepted finds the collector's own ad.
+        self._publish_own_ad()
         self._schedule_sweep()
 
     def stopService(self) -> Deferred[Any]:
@@ -249,7 +242,11 @@ class Collector(Daemon):
         self._work(self.state.publish_own_ad(facts, self._now()), lambda: None)
 
     def _work(self, steps: Iterator[None], then: Callable[[], None]) -> None:
-        """Do something of our own, in turns."""
+        """Do something of our own: a little of it now, the rest in turns."""
+        for _ in range(_STEPS_AT_ONCE):
+            if next(steps, _DONE) is _DONE:
+                then()
+                return
         work = in_turns(steps, self.reactor)
         self._under_way[work] = None
 
@@ -313,7 +310,7 @@ class Collector(Daemon):
                 identity=peer.user,
                 method=peer.method,
                 owner=peer.user.partition("@")[0] if is_somebody else None,
-                is_forwarder=peer.subsystem == self.subsystem,
+                is_forwarder=is_somebody and peer.subsystem == self.subsystem,
             )
             if len(self._senders) >= _MAX_SENDERS:
                 self._senders.clear()
@@ -429,37 +426,21 @@ class Collector(Daemon):
         """What the collector says of itself."""
         settings = self.settings
         host = host_name(settings)
-        address = self.address
-        further: dict[str, AdValue] = {
-            attributes.ADDRESS_V1: format_address_v1(address),
-            attributes.CONDOR_VERSION: ANNOUNCED_VERSION,
-            attributes.CONDOR_PLATFORM: ANNOUNCED_PLATFORM,
-            **process_facts(),
-        }
-        for knob, name in (
-            ("CONDOR_ADMIN", "CondorAdmin"),
-            ("PRIVATE_NETWORK_NAME", "PrivateNetworkName"),
-        ):
-            text = settings.text(knob)
-            if text:
-                further[name] = text
         return OwnFacts(
             name=own_name(settings.text("COLLECTOR_NAME"), settings.local_name, host),
             host_name=host,
-            address=str(address),
+            address=str(self.address),
             update_interval_seconds=self.state.settings.update_interval_seconds,
-            further=further,
+            further=common_attributes(self),
         )
 
     def _live_statistics(self) -> dict[str, AdValue]:
         """Counters that the state does not have."""
-        values: dict[str, AdValue] = {**process_facts()}
-        server, security, workers = self.server, self.security, self.workers
+        values: dict[str, AdValue] = self_monitoring(self)
+        server, workers = self.server, self.workers
         if server is not None:
             values["MonitorSelfRegisteredSocketCount"] = len(server.connections)
             values["HandlerErrors"] = server.counters.handler_errors
-        if security is not None:
-            values["MonitorSelfSecuritySessions"] = len(security.incoming)
         if workers is not None:
             values["ActiveQueryWorkers"] = workers.active_count
             values["ActiveQueryWorkersPeak"] = workers.peak_active_count

@@ -1,8 +1,10 @@
-"""``twistd condor-collector``: the command line and the service."""
+"""``twistd condor-collector``: its options, and how its service is made."""
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from twisted.application.service import IService
 
 from condor_twisted.daemoncore.options import DaemonOptions, make_service
 from condor_twisted.daemons.collector.service import Collector
@@ -11,12 +13,11 @@ __all__ = ["Options", "makeService"]
 
 
 class Options(DaemonOptions):
-    """What a collector can be told on the command line."""
+    """Options of ``twistd condor-collector``."""
 
     subsystem: ClassVar[str] = "COLLECTOR"
-    longdesc = "An HTCondor collector: keeps the ads of a pool and answers queries."
 
 
-def makeService(options: Options) -> Collector:
-    """A collector that owns its process."""
+def makeService(options: Options) -> IService:
+    """The collector that a command line asks for."""
     return make_service(Collector, options)
