@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
@@ -232,32 +233,49 @@ class Collector(Daemon):
             if sweep.removed:
                 _log.info("Removed {count} stale ads", count=len(sweep.removed))
 
-        self._work(self.state.sweep(self._now(), sweep), tell)
+        work = self._work(self.state.sweep(self._now(), sweep), tell)
+        if work is not None:
+            work.addErrback(_log_failure)
 
     def _publish_own_ad(self) -> None:
         facts = self._own_facts()
         self._own_ad_timer = self.reactor.callLater(
             facts.update_interval_seconds, self._publish_own_ad
         )
-        self._work(self.state.publish_own_ad(facts, self._now()), lambda: None)
+        work = self._work(self.state.publish_own_ad(facts, self._now()))
+        if work is not None:
+            work.addErrback(_log_failure)
 
-    def _work(self, steps: Iterator[None], then: Callable[[], None]) -> None:
-        """Do something of our own: a little of it now, the rest in turns."""
+    def _work(
+        self, steps: Iterator[None], then: Callable[[], object] = lambda: None
+    ) -> Deferred[None] | None:
+        """Do something, whoever wanted it: a little of it now, the rest in turns.
+
+        Args:
+            steps: Each step does bounded work.
+            then: Called when all is done.
+
+        Returns:
+            ``None`` if all is done already; else a `Deferred` that fires when it is,
+            and fails with what the steps raise. Cancelling it leaves the work alone.
+        """
         for _ in range(_STEPS_AT_ONCE):
             if next(steps, _DONE) is _DONE:
                 then()
-                return
+                return None
         work = in_turns(steps, self.reactor)
         self._under_way[work] = None
+        told: Deferred[None] = Deferred()
 
-        def done(result: object) -> object:
+        def finished(result: object) -> None:
             self._under_way.pop(work, None)
-            return result
+            if not isinstance(result, Failure):
+                then()
+            if not told.called:
+                told.callback(result)  # type: ignore[arg-type]
 
-        work.addBoth(done)
-        work.addCallback(lambda _: then())
-        work.addErrback(lambda failure: failure.trap(CancelledError))
-        work.addErrback(lambda failure: _log.failure("housekeeping failed", failure))
+        work.addBoth(finished)
+        return told
 
     # Updates and invalidations.
 
@@ -283,11 +301,8 @@ class Collector(Daemon):
         ad = reader.get_ad()
         reader.end_of_message()
         done, steps = self.state.invalidate(request.command, ad, self._now())
-        if done.by_key or done.problem is not None:
-            self._invalidated(request, done)
-            return None
-        finished = in_turns(steps, self.reactor)
-        return finished.addCallback(lambda _: self._invalidated(request, done))
+        # It is carried out also if the peer hangs up meanwhile.
+        return self._work(steps, lambda: self._invalidated(request, done))
 
     def _invalidated(self, request: CommandRequest, done: Invalidation) -> None:
         if self.server is not None:
@@ -514,6 +529,11 @@ def _read_ads(request: CommandRequest) -> list[EncodedAd]:
         with contextlib.suppress(RemoteProtocolError):
             ads.append(reader.get_ad())
     return ads
+
+
+def _log_failure(failure: Failure) -> None:
+    if failure.check(CancelledError) is None:
+        _log.failure("housekeeping failed", failure)
 
 
 def _rule(number: int, levels: tuple[Permission, ...], *, udp: bool) -> CommandRule:
