@@ -231,6 +231,8 @@ class Daemon(MultiService):
             ConfigError: The settings have no sense.
             CannotListenError: The port is taken.
         """
+        if self.log_observer is not None:
+            self.log_observer.write("\n".join(banner(self.settings)))
         try:
             self._open()
         except (ConfigError, CannotListenError, OSError) as error:
@@ -242,9 +244,6 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         """Say where we are, and serve."""
-        if self.log_observer is not None:
-            for text in banner(self.settings):
-                self.log_observer.write(text)
         if self.ports is None:
             self.privilegedStartService()
         try:
@@ -262,6 +261,7 @@ class Daemon(MultiService):
         if self._owns_process:
             self.reactor.callWhenRunning(self.signals.install)
         super().startService()  # type: ignore[no-untyped-call]
+        _log.info("DaemonCore: command socket at {address}", address=str(self.address))
         line = self.ready_line()
         _log.info("{line}", line=line)
         if self.announce is not None:
@@ -283,6 +283,13 @@ class Daemon(MultiService):
         closed = self._close_now()
         if self._owns_process:
             self.signals.restore()
+            _log.info(
+                "**** condor_{name} (condor_{subsystem}) pid {pid} EXITING WITH "
+                "STATUS 0",
+                name=self.subsystem.lower(),
+                subsystem=self.subsystem,
+                pid=os.getpid(),
+            )
         return DeferredList([stopped, closed], consumeErrors=True).addCallback(
             lambda _: None
         )

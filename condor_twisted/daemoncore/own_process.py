@@ -39,9 +39,9 @@ def descriptor_limit() -> float:
 def settle_in(settings: Settings) -> None:
     """Set up the process: descriptors, core files, garbage collection.
 
-    A daemon holds keys, so there are no core files unless somebody wants them. A plain
-    ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default; with the
-    daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
+    A daemon holds keys, so there are no core files unless somebody wants them. A
+    plain ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default;
+    with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
 
     A daemon also holds many objects that live long; collecting them again and again would
     cost more than serving does.

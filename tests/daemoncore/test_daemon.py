@@ -83,6 +83,7 @@ class LifeTests(DaemonTestCase):
         )
         self.assertEqual(self.ask(daemon, 72_500).get_string(), "good day")
         self.assertEqual(self.logged("ready"), [f"greeter ready at {daemon.address}"])
+        self.assertEqual(len(self.logged("DaemonCore: command socket at <")), 1)
         self.assertIsNotNone(daemon.security)
         self.assertGreater(daemon.started_at_unix, 0)
 
