@@ -256,7 +256,7 @@ class Daemon(MultiService):
         Returns:
             A `Deferred` that fires when ports and children are closed.
         """
-        self._stopping = self._stopping or "stopped"
+        self._stopping = "over"
         stopped = maybeDeferred(super().stopService)
         for each in self._address_files:
             each.remove()
@@ -427,8 +427,12 @@ class Daemon(MultiService):
         try:
             if self._load_settings is not None:
                 self.settings = self._own(self._load_settings())
-            self.reconfigured()
             security.reconfigure(self.settings)
+            try:
+                self.reconfigured()
+            except Exception:
+                security.reconfigure(old)
+                raise
         except Exception as error:
             self.settings = old
             self.reconfigure_errors_count += 1
@@ -455,7 +459,7 @@ class Daemon(MultiService):
 
     def stop_gracefully(self) -> None:
         """Stop after what is under way; asked again while that lasts, stop fast."""
-        if self._stopping:
+        if self._stopping or self.ports is None:
             self.stop_fast()
             return
         self._stopping = "gracefully"
@@ -468,7 +472,7 @@ class Daemon(MultiService):
 
     def stop_fast(self) -> None:
         """Stop now."""
-        if self._stopping == "fast":
+        if self._stopping in ("fast", "over") or self.ports is None:
             return
         self._stopping = "fast"
         _log.info("Got SIGQUIT. Performing fast shutdown.")
@@ -483,9 +487,9 @@ class Daemon(MultiService):
 
     def _exit(self) -> None:
         """End the process if it is ours, else this service."""
-        if self._stopping == "exited":
+        if self._stopping == "over":
             return
-        self._stopping = "exited"
+        self._stopping = "over"
         if self._owns_process:
             with contextlib.suppress(Exception):
                 self.reactor.stop()

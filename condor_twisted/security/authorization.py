@@ -267,7 +267,10 @@ class Authorizer:
             )
         holes = self._holes.get(permission)
         if holes:
-            for who in (user, f"{user}/{address}", address):
+            # A bare name, or one with a slash, could be made to look like another
+            # kind of hole.
+            plain = "@" in user and "/" not in user
+            for who in (user, f"{user}/{address}", address) if plain else (address,):
                 if who in holes:
                     return Decision(
                         True,

@@ -53,7 +53,12 @@ from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer
-from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
+from condor_twisted.security.pod_ads import (
+    PodAd,
+    parse_pod_message,
+    put_pod_ad,
+    read_pod_ad,
+)
 from condor_twisted.security.policy import FeatureLevel, Policies, SidePolicy
 from condor_twisted.security.server_reply import MAX_TEXT_BYTES, ServerReply
 from condor_twisted.security.sessions import (
@@ -272,9 +277,7 @@ def _resume(
     put_pod_ad(writer, pairs.items(), by_name=True)
     yield from send_message(writer.end_of_message())
 
-    reader = MessageReader((yield from receive_message()))
-    answer = read_pod_ad(reader)
-    reader.end_of_message()
+    answer = parse_pod_message((yield from receive_message()))
     code = answer.string("ReturnCode") or ""
     if code == "SID_NOT_FOUND":
         if session.negotiated:
@@ -319,9 +322,7 @@ class _NewSession:
     def run(self) -> Handshake[Established]:
         """The messages of the negotiation."""
         yield from send_message(self._request())
-        reader = MessageReader((yield from receive_message()))
-        reply = read_pod_ad(reader)
-        reader.end_of_message()
+        reply = parse_pod_message((yield from receive_message()))
         agreed = ServerReply(reply, self.policy)
         authenticated: Authenticated | None = None
         if agreed.authenticate:

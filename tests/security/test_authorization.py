@@ -234,6 +234,14 @@ class HoleTests(SynchronousTestCase):
         self.assertEqual(granted(authorizer, "bob@a.org"), "READ")
         self.assertEqual(granted(authorizer), "READ WRITE")
 
+    def test_no_name_looks_like_another_kind_of_hole(self) -> None:
+        """Nobody gets through an address's or another's hole by a name."""
+        authorizer = lists()
+        authorizer.punch_hole(Permission.READ, "10.0.0.9")
+        authorizer.punch_hole(Permission.READ, f"{ALICE}/10.0.0.9")
+        for user in ("10.0.0.9", f"{ALICE}/10.0.0.9"):
+            self.assertEqual(granted(authorizer, user), "")
+
     def test_limits_come_before_holes(self) -> None:
         """The limits of a credential hold for holes, too."""
         authorizer = lists()

@@ -12,8 +12,14 @@ from condor_twisted.errors import (
     MalformedMessage,
     RemoteProtocolError,
 )
-from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
+from condor_twisted.security.pod_ads import (
+    PodAd,
+    parse_pod_message,
+    put_pod_ad,
+    read_pod_ad,
+)
 from condor_twisted.wire.messages import MessageReader, MessageWriter
+from tests.security.kit import load_vector
 
 
 def message(*lines: bytes, encrypted: bool = False) -> bytes:
@@ -140,6 +146,79 @@ class ReadTests(SynchronousTestCase):
                 read(payload, encrypted)
             except RemoteProtocolError:
                 continue
+
+
+def exact(payload: bytes) -> dict[str, object] | None:
+    """What the exact reader finds, or nothing where it refuses."""
+    try:
+        ad = read(payload)
+    except RemoteProtocolError:
+        return None
+    return {name: ad.literal(name) for name in ad}
+
+
+def quick(payload: bytes) -> dict[str, object] | None:
+    """What the quick reader finds, or nothing where it refuses."""
+    try:
+        ad = parse_pod_message(payload)
+    except RemoteProtocolError:
+        return None
+    return {name: ad.literal(name) for name in ad}
+
+
+class QuickReaderTests(SynchronousTestCase):
+    """The reader of whole messages."""
+
+    def test_recorded(self) -> None:
+        """Recorded ads are read as the exact reader reads them."""
+        for name in ("claimtobe", "resume", "fs", "nothing-negotiated"):
+            for connection in load_vector(name)["connections"]:
+                for packet in connection["packets"][:2]:
+                    payload = bytes.fromhex(packet["payload"])
+                    if packet["dir"] == "C>S":
+                        payload = payload[8:]
+                    self.assertIsNotNone(quick(payload))
+                    self.assertEqual(quick(payload), exact(payload))
+
+    def test_truncated_and_damaged(self) -> None:
+        """Each cut and each changed byte is judged as by the exact reader."""
+        payload = message(b'Ab = "b"', b"C = -1", b"D=true", b"E  =  0")
+        for length in range(len(payload) + 1):
+            self.assertEqual(quick(payload[:length]), exact(payload[:length]))
+        for index in range(len(payload)):
+            for value in b'\0\1"\\=Aa1 -\n\xad\xff':
+                changed = payload[:index] + bytes((value,)) + payload[index + 1 :]
+                self.assertEqual(quick(changed), exact(changed))
+
+    def test_counts(self) -> None:
+        """The number of attributes has to be the one that is announced."""
+        lines = [b"A%d = 1" % number for number in range(101)]
+        self.assertEqual(len(quick(message(*lines[:100])) or ()), 100)
+        self.assertIsNone(quick(message(*lines)))
+        self.assertEqual(quick(message()), {})
+
+    def test_long(self) -> None:
+        """A long ad is read, too."""
+        payload = message(b'A = "' + b"x" * 10_000 + b'"')
+        self.assertEqual(quick(payload), exact(payload))
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.sampled_from(
+                    [b'A = "x"', b"B = 12", b"C=true", b"D = TRUE", b"E = 1.5", b""]
+                ),
+                st.binary(max_size=9).map(lambda text: text.replace(b"\0", b"")),
+            ),
+            max_size=5,
+        ),
+        st.binary(max_size=3),
+    )
+    @settings(deadline=None, max_examples=200)
+    def test_as_the_exact_reader(self, lines: list[bytes], rest: bytes) -> None:
+        """Whatever the lines are, both readers agree."""
+        payload = message(*lines) + rest
+        self.assertEqual(quick(payload), exact(payload))
 
 
 class PutTests(SynchronousTestCase):
