@@ -246,4 +246,6 @@ class CollectorState:
         fresh.private_lines = record.private_lines
         tail_count = record.tail_count
         heard = record.last_heard_unix
-        return AdRecord(record.kind, record.key, fresh, record.tail, tail_count, heard)
+        return AdRecord.of(
+            record.kind, record.key, fresh, record.tail, tail_count, heard
+        )

@@ -182,7 +182,9 @@ class Housekeeper:
         ad = sort_lines([*lines, *absent_lines(now, lifetime)])
         ad.private_lines = record.private_lines
         tail = with_last_heard(record.tail, int(now))
-        kept = AdRecord(record.kind, record.key, ad, tail, record.tail_count, int(now))
+        kept = AdRecord.of(
+            record.kind, record.key, ad, tail, record.tail_count, int(now)
+        )
         kept.sequence = record.sequence
         kept.identity = record.identity
         kept.lifetime_override_seconds = lifetime or 2147483647
