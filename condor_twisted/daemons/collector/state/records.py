@@ -43,6 +43,7 @@ __all__ = [
     "MAX_REMEMBERED",
     "AdRecord",
     "ArrivedAd",
+    "QueryAd",
     "ad_header",
     "find_line",
     "raw_values",
@@ -244,6 +245,34 @@ class ArrivedAd(_Lines):
         if group is not None and self._found is not None:
             return self._found[group]
         return layout.raw(self.body, key)
+
+
+class QueryAd(_Lines):
+    """The ad of a query or an invalidation: small, and asked for many attributes.
+
+    Args:
+        ad: What came.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, ad: ArrivedAd) -> None:
+        self.body = ad.body
+        self.count = ad.count
+        self.private_lines = ad.private_lines
+        self.layout = None
+        self._values: Final[dict[bytes, bytes]] = {}
+        for line in self.lines():
+            name, _, value = line.partition(b" = ")
+            self._values[name.lower()] = value
+
+    def lines(self) -> list[bytes]:
+        """The public lines, without their NULs."""
+        return self.body.split(b"\0")[:-1]
+
+    def raw(self, key: bytes) -> bytes | None:
+        """The expression text of a public attribute."""
+        return self._values.get(key)
 
 
 class AdRecord(_Lines):
