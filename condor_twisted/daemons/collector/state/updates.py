@@ -32,7 +32,7 @@ from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
 from condor_twisted.errors import MalformedMessage, RemoteProtocolError
 from condor_twisted.wire.messages import EncodedAd
 
-__all__ = ["Accepted", "UpdateReceiver", "with_last_heard"]
+__all__ = ["Accepted", "UpdateReceiver", "own_record", "with_last_heard"]
 
 _MY_TYPE: Final = lookup_key(attributes.MY_TYPE)
 _TARGET_TYPE: Final = lookup_key(attributes.TARGET_TYPE)
@@ -90,6 +90,32 @@ class Accepted(NamedTuple):
         if self.old is None or self.old.identity == self.record.identity:
             return None
         return self.old.identity, self.record.identity
+
+
+def own_record(ad: ArrivedAd, last_heard_unix: int) -> AdRecord:
+    """The record of the collector's own ad.
+
+    Its counters of all updates have the names of those that other ads are stamped
+    with, so they stand where stamps do.
+
+    Args:
+        ad: The ad.
+        last_heard_unix: When it was made.
+
+    Raises:
+        UpdateRefused: The ad has no name.
+    """
+    key = kinds.COLLECTOR.make_key(ad)
+    if key is None:
+        raise UpdateRefused("the collector's own ad has no Name")
+    tail = b"LastHeardFrom = %d\0" % last_heard_unix
+    tail_count = 1
+    for name in (attributes.UPDATES_TOTAL, attributes.UPDATES_LOST):
+        value = None if ad.stamps is None else ad.stamps.get(lookup_key(name))
+        if value is not None:
+            tail += name.encode("ascii") + b" = " + value + b"\0"
+            tail_count += 1
+    return AdRecord.of(kinds.COLLECTOR, key, ad, tail, tail_count, last_heard_unix)
 
 
 def with_last_heard(tail: bytes, last_heard_unix: int) -> bytes:
@@ -213,12 +239,8 @@ class UpdateReceiver:
         Raises:
             UpdateRefused: The ad has no name.
         """
-        arrived = sort_lines(ad.body.split(b"\0")[:-1], ad.secret_lines)
-        key = kinds.COLLECTOR.make_key(arrived)
-        if key is None:
-            raise UpdateRefused("the collector's own ad has no Name")
-        tail = b"LastHeardFrom = %d\0" % now
-        record = AdRecord.of(kinds.COLLECTOR, key, arrived, tail, 1, int(now))
+        lines = ad.body.split(b"\0")[:-1]
+        record = own_record(sort_lines(lines, ad.secret_lines), int(now))
         self._store.put(self._store.table(kinds.COLLECTOR), record)
         return record
 
