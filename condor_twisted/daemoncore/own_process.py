@@ -43,8 +43,8 @@ def settle_in(settings: Settings) -> None:
     plain ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default;
     with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
 
-    A daemon also holds many objects that live long; collecting them again and again would
-    cost more than serving does.
+    A daemon also holds many objects that live long; collecting them again and again
+    would cost more than serving does.
     """
     if sys.platform != "win32":
         import resource
