@@ -47,6 +47,7 @@ from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.own_process import banner, descriptor_limit, settle_in
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.errors import ConfigError
+from condor_twisted.protocols.clocks import make_monotonic, monotonic_seconds
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.endpoints import (
     CommandPorts,
@@ -310,12 +311,14 @@ class Daemon(MultiService):
 
             self.reactor = global_reactor
         reactor: Any = self.reactor
+        if self._owns_process:
+            make_monotonic(reactor)
         self.security = SecurityState(
             self.settings,
             self.table.rules,
             host_facts(self.settings),
             random_bytes=os.urandom,
-            now=reactor.seconds,
+            now=monotonic_seconds(reactor),
             unix_time=lambda: int(time.time()),
         )
         self.host = Host(reactor, run_in_threads(reactor))

@@ -120,7 +120,7 @@ class CommandServer:
         self.limits = limits
         self.sweep = DeadlineSweep(reactor)
         self.counters = ServerCounters()
-        self.folded = FoldedLog(_log, reactor.seconds)
+        self.folded = FoldedLog(_log, self.sweep.seconds)
         self.sweep.every_sweep(self.folded.flush)
         #: Changes when admissions of before do not count any more.
         self.generation = 0
@@ -129,7 +129,7 @@ class CommandServer:
         self.unproven: dict[str, int] = {}
         self._raw_tcp: dict[tuple[int, str], Registration] = {}
         self._raw_udp: dict[tuple[int, str], Registration] = {}
-        self._forgotten_at = reactor.seconds()
+        self._forgotten_at = self.sweep.seconds()
         #: Called when a new connection has a descriptor number this high.
         self.descriptor_limit: float = NEVER
         self.descriptors_short: Callable[[], None] = lambda: None
@@ -196,7 +196,7 @@ class CommandServer:
         self._raw_tcp.clear()
         self._raw_udp.clear()
         self.security.authorizer.forget_answers()
-        self._forgotten_at = self.reactor.seconds()
+        self._forgotten_at = self.sweep.seconds()
 
     def admitted_raw(
         self, transport: Transport, number: int, address: str
@@ -206,7 +206,7 @@ class CommandServer:
         found = kept.get((number, address))
         if (
             found is not None
-            and self.reactor.seconds() - self._forgotten_at > REVALIDATE_SECONDS
+            and self.sweep.seconds() - self._forgotten_at > REVALIDATE_SECONDS
         ):
             self.forget_admissions()
             return None
