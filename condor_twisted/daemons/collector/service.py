@@ -44,7 +44,7 @@ from condor_twisted.daemons.collector.state.work import make_order, read_answer
 from condor_twisted.daemons.collector.turns import in_turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
 from condor_twisted.errors import ExpressionError, RemoteProtocolError
-from condor_twisted.protocols.endpoints import SocketOptions
+from condor_twisted.protocols.command_ports import SocketOptions
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
 from condor_twisted.security.peer import Peer
