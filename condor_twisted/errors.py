@@ -14,7 +14,8 @@ Whose fault is it? That is the first question, so it is the first branch::
     |   |-- AuthenticationFailed    one method failed
     |   |-- NoMethodSucceeded       every method failed; lists the attempts
     |   |-- AuthorizationDenied     known, but not allowed
-    |   `-- SessionUnknown          a session that we do not (or no longer) have
+    |   |-- SessionUnknown          a session that we do not (or no longer) have
+    |   `-- TokenRefused            no token, or none that is accepted
     |-- CommandRefused              a peer turned our command down
     |-- ConfigError                 a configuration that cannot be used
     |-- ExpressionError             a ClassAd expression that does not parse
@@ -50,6 +51,7 @@ __all__ = [
     "RemoteProtocolError",
     "SecurityError",
     "SessionUnknown",
+    "TokenRefused",
     "TrailingData",
 ]
 
@@ -132,20 +134,29 @@ class AuthenticationFailed(SecurityError):
     Args:
         method: The method's name as HTCondor spells it.
         reason: Why, without secrets.
+        detail: More of it, for the log of D_SECURITY alone.
     """
 
-    def __init__(self, method: str, reason: str) -> None:
+    def __init__(self, method: str, reason: str, detail: str | None = None) -> None:
         super().__init__(f"{method}: {reason}")
         self.method = method
         self.reason = reason
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One method that was tried, and why it failed."""
+    """One method that was tried, and why it failed.
+
+    Args:
+        method: The method's name.
+        reason: Why, as every log may have it.
+        detail: More of it, for the log of D_SECURITY alone.
+    """
 
     method: str
     reason: str
+    detail: str | None = None
 
 
 class NoMethodSucceeded(SecurityError):
@@ -189,6 +200,18 @@ class SessionUnknown(SecurityError):
 
     HTCondor's return code on the wire is ``SID_NOT_FOUND``.
     """
+
+
+class TokenRefused(SecurityError):
+    """A token is none, or is not one that is accepted.
+
+    Args:
+        reason: Why, without the token.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class CommandRefused(CondorTwistedError):

@@ -133,11 +133,14 @@ def port_range(settings: Settings) -> tuple[int, int] | None:
 
 def host_facts(settings: Settings) -> HostFacts:
     """Who and where this process is, for security."""
-    own_user = condor_user = None
+    own_user = condor_user = user_directory = None
     try:
         import pwd
 
-        own_user = pwd.getpwuid(os.geteuid()).pw_name
+        entry = pwd.getpwuid(os.geteuid())
+        own_user = entry.pw_name
+        if os.geteuid() != 0:
+            user_directory = f"{entry.pw_dir}/.condor"
         condor_user = "condor" if os.geteuid() == 0 else own_user
     except (ImportError, KeyError):
         pass
@@ -147,5 +150,7 @@ def host_facts(settings: Settings) -> HostFacts:
         own_user=own_user,
         condor_user=condor_user,
         parent_id=os.environ.get("CONDOR_PARENT_ID"),
+        user_directory=user_directory,
+        proxy_file=os.environ.get("X509_USER_PROXY"),
         local_addresses=tuple({own_address(settings), ipaddress.ip_address("::1")}),
     )

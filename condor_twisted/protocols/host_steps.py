@@ -22,14 +22,22 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from condor_twisted.classad.expressions import evaluate
+from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.clocks import monotonic_seconds
+from condor_twisted.protocols.secret_files import SecretFiles
+from condor_twisted.protocols.tls_contexts import TlsContexts
+from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.steps import (
+    EvaluateCondition,
     LookupHost,
     LookupUser,
     MakeDirectory,
     MakeTemporaryName,
+    OpenTls,
     PathKind,
     PathStatus,
+    ReadTokens,
     RemoveDirectory,
     StatPath,
     Step,
@@ -238,6 +246,8 @@ class Host:
         self.names = HostNames(clock, run_blocking) if names is None else names
         self.run_blocking = run_blocking
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
+        self._files = SecretFiles()
+        self._tls = TlsContexts()
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
 
     def perform(self, step: Step) -> object:
@@ -271,6 +281,12 @@ class Host:
                 step.path,
                 step.refresh_directory,
             )
+        if isinstance(step, OpenTls):
+            return self.run_blocking(self._tls.open, step.settings)
+        if isinstance(step, ReadTokens):
+            return self.run_blocking(find_tokens, step, self._files)
+        if isinstance(step, EvaluateCondition):
+            return self.run_blocking(_evaluate, step)
         raise TypeError(f"{type(step).__name__} is not a step of the host")
 
     def _near(
@@ -292,6 +308,13 @@ class Host:
             return name
 
         return self.run_blocking(_user_name, uid).addCallback(found)
+
+
+def _evaluate(step: EvaluateCondition) -> object:
+    try:
+        return evaluate(step.text, step.attributes, step.now, allow_expensive=True)
+    except CondorTwistedError:
+        return None
 
 
 def _user_name(uid: int) -> str | None:

@@ -21,6 +21,7 @@ Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -29,9 +30,11 @@ from twisted.python.failure import Failure
 
 from condor_twisted.errors import (
     CondorTwistedError,
+    FailedAttempt,
     HandshakeTimedOut,
     LimitExceeded,
     LocalProtocolError,
+    NoMethodSucceeded,
     PeerClosed,
     RemoteProtocolError,
     SecurityError,
@@ -255,9 +258,24 @@ class ServerConnection:
                     port=self.port,
                     error=escaped(str(failure.value)),
                 )
+                if failure.check(NoMethodSucceeded):
+                    self._log_attempts(failure.value.attempts)
             else:
                 _log.failure("a handshake raised what it must not", failure)
         self.channel.abort()
+
+    def _log_attempts(self, attempts: Sequence[FailedAttempt]) -> None:
+        """Log what only D_SECURITY tells of failed authentications."""
+        for each in attempts:
+            if each.detail is not None:
+                _log.debug(
+                    "{method} of {host}:{port}: {detail}",
+                    category="D_SECURITY",
+                    method=each.method,
+                    host=self.host,
+                    port=self.port,
+                    detail=escaped(each.detail),
+                )
 
     def _payload_message(self, payload: bytes) -> None:
         registration = self._awaited

@@ -42,7 +42,7 @@ def unmet_requirement(policy: SidePolicy, peer: Peer) -> str | None:
     level = policy.permission.name
     if policy.problem is not None:
         return f"the security policy of {level} cannot be met: {policy.problem}"
-    if policy.authentication_wish is _REQUIRED and not peer.is_authenticated:
+    if policy.authentication_wish is _REQUIRED and peer.method is None:
         return f"{level} requires authentication"
     if policy.negotiation is _REQUIRED and not peer.negotiated:
         return f"{level} requires negotiation"

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.admission import unmet_requirement
 from condor_twisted.security.authorization import Authorizer
 from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.credentials import (
+    NO_FILES,
+    ConfiguredFiles,
+    Credentials,
+    load_credentials,
+)
 from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.identity_map import IdentityMap, read_identity_map
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
@@ -34,9 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["HandshakeContext", "SecurityState", "session_peer"]
 
 
-def _map_nothing(method: str, name: str) -> str | None:
-    """The identity map of a daemon without one."""
-    return None
+#: Maps a method's authenticated name to its canonical name, if it has one.
+MapIdentity: TypeAlias = Callable[[str, str], "str | None"]
 
 
 class SecurityState:
@@ -50,8 +56,9 @@ class SecurityState:
         now: Seconds of a clock that never jumps: sessions are timed by it.
         unix_time: Seconds since 1970, for session ids alone.
         make_key: Gives a new ECDH key; tests give recorded ones.
-        identity_map: CERTIFICATE_MAPFILE: the canonical name of a method's
-            authenticated name, or ``None`` without a match.
+        files: Reads the files that the configuration names.
+        identity_map: Stands in for CERTIFICATE_MAPFILE: the canonical name of a
+            method's authenticated name, or ``None`` without a match.
 
     Attributes:
         policies: The policies in force.
@@ -60,6 +67,9 @@ class SecurityState:
         outgoing: Sessions in which we are the client.
         datagram_replays: The nonces of datagrams that came.
         command_address: Where we take commands, a sinful string; ``None`` in tools.
+        credentials: What we can prove ourselves with.
+        identity_map: The map in force.
+        token: A token that is tried before those in files, where one was given.
 
     Raises:
         ConfigError: The configuration has no sense.
@@ -75,7 +85,8 @@ class SecurityState:
         now: Callable[[], float],
         unix_time: Callable[[], int],
         make_key: Callable[[], EllipticCurvePrivateKey] = make_private_key,
-        identity_map: Callable[[str, str], str | None] = _map_nothing,
+        files: ConfiguredFiles = NO_FILES,
+        identity_map: MapIdentity | None = None,
     ) -> None:
         self.rules = rules
         self.host = host
@@ -83,38 +94,58 @@ class SecurityState:
         self.now = now
         self.unix_time = unix_time
         self.make_key = make_key
-        self.identity_map = identity_map
+        self.token: str | None = None
+        self._files = files
+        self._given_map = identity_map
         self.incoming = SessionCache()
         self.outgoing = SessionCache()
         self.datagram_replays = ReplayGuard()
         self.command_address: str | None = None
         self._session_count = 0
         self.knobs = knobs
-        self.policies = self._read_policies(knobs)
+        self.credentials = load_credentials(knobs, host, files)
+        self.identity_map: MapIdentity = self._read_map(knobs)
+        self.policies = self._read_policies(knobs, self.credentials)
         self.authorizer = Authorizer.from_knobs(knobs, host.local_addresses)
 
-    def _read_policies(self, knobs: Knobs) -> Policies:
+    def _read_map(self, knobs: Knobs) -> MapIdentity:
+        """The identity map of a configuration."""
+        path = knobs.text("CERTIFICATE_MAPFILE")
+        assume_names = knobs.boolean("CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", False)
+        if self._given_map is not None:
+            return self._given_map
+        if not path:
+            return IdentityMap()
+        return read_identity_map(path, self._files, assume_names)
+
+    def _read_policies(self, knobs: Knobs, credentials: Credentials) -> Policies:
         """The policies of a configuration, whose other knobs are looked at, too."""
         check_switches(knobs)
         knobs.boolean(ADDRESS_CHECK_KNOB, False)
 
         def usable(permission: Permission) -> Collection[str]:
-            return usable_methods(knobs, self.host.own_user, permission)
+            return usable_methods(
+                knobs, self.host.own_user, permission, credentials
+            )
 
         return Policies(knobs, usable)
 
     def reconfigure(self, knobs: Knobs) -> None:
         """Take over a new configuration, whole or not at all.
 
-        Holes stay. Sessions that the new policies would not give are dropped.
+        Files are read again. Holes stay. Sessions that the new policies would not
+        give are dropped.
 
         Raises:
             ConfigError: The new one has no sense; the old one stays in force.
         """
-        policies = self._read_policies(knobs)
+        credentials = load_credentials(knobs, self.host, self._files)
+        identity_map = self._read_map(knobs)
+        policies = self._read_policies(knobs, credentials)
         authorizer = Authorizer.from_knobs(knobs, self.host.local_addresses)
         authorizer.copy_holes_from(self.authorizer)
         self.knobs, self.policies, self.authorizer = knobs, policies, authorizer
+        self.credentials, self.identity_map = credentials, identity_map
 
         def is_unfit(session: SecuritySession) -> bool:
             policy = policies.of(session.permission)
@@ -133,6 +164,13 @@ class SecurityState:
             count,
             self.random_bytes(16),
         )
+
+    @property
+    def file_problems(self) -> tuple[str, ...]:
+        """What was wrong with the files that were read last, a line each."""
+        found = self.identity_map
+        mapping = found.problems if isinstance(found, IdentityMap) else ()
+        return (*self.credentials.problems, *mapping)
 
     @property
     def uid_domain(self) -> str:

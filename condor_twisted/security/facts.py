@@ -23,6 +23,8 @@ class HostFacts:
         version: The ``$CondorVersion$`` that we announce.
         parent_id: The parent daemon's unique id, where there is one.
         local_addresses: This host's own IP addresses.
+        user_directory: Where a user's own files are, ``~/.condor``; ``None`` for root.
+        proxy_file: The file of the user's proxy certificate, if there is one.
     """
 
     host_name: str
@@ -32,6 +34,8 @@ class HostFacts:
     version: str = ANNOUNCED_VERSION
     parent_id: str | None = None
     local_addresses: tuple[IpAddress, ...] = ()
+    user_directory: str | None = None
+    proxy_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

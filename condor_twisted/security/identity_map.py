@@ -216,10 +216,11 @@ class _Reader:
             if method.text == _INCLUDE:
                 self._include(path, line, method.end, where, may_include)
             elif method.text and not method.text.startswith("#"):
-                self._line(line, method, where)
+                self._line(path, number, line, method)
         return True
 
-    def _line(self, line: str, method: _Field, where: str) -> None:
+    def _line(self, path: str, number: int, line: str, method: _Field) -> None:
+        where = f"{path}, line {number}"
         principal = _read_field(line, method.end, slashes=self.assume_names)
         canonical = _read_field(line, principal.end).text
         if not principal.text or not canonical:
@@ -234,7 +235,12 @@ class _Reader:
                 principal.text, caseless="i" in flags, ungreedy="U" in flags
             )
         except PatternUnsupported as error:
-            raise ConfigError(f"{where}: {error} cannot be matched here") from error
+            raise ConfigError(
+                f"{error} cannot be matched in linear time; write the regular "
+                "expression without it",
+                path,
+                number,
+            ) from error
         except PatternError as error:
             self.map.problems.append(f"{where}: {error}")
             return

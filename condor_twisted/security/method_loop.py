@@ -149,7 +149,7 @@ def authenticate_server(
             result = yield from method.server(context)
             _check_address(context, method, result)
         except AuthenticationFailed as error:
-            attempts.append(FailedAttempt(error.method, error.reason))
+            attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             continue
         accepted = _accept(context, method, result)
         yield from send_int(_HAS_NO_KEY)
@@ -184,7 +184,7 @@ def authenticate_client(
             result = yield from method.client(context)
             _check_address(context, method, result)
         except AuthenticationFailed as error:
-            attempts.append(FailedAttempt(error.method, error.reason))
+            attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             untried.remove(method)
             continue
         if (yield from receive_int()) != _HAS_NO_KEY:

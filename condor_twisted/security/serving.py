@@ -187,9 +187,12 @@ def decide(
 def _send_query_reply(session: SecuritySession, encrypted: bool) -> Handshake[None]:
     """Tell the client of DC_SEC_QUERY that its command would be allowed."""
     writer = MessageWriter(encrypted)
-    put_pod_ad(
-        writer, [("AuthorizationSucceeded", True), *session.token_attributes.items()]
-    )
+    told = [
+        (name, value)
+        for name, value in session.token_attributes.items()
+        if name.startswith("AuthToken")
+    ]
+    put_pod_ad(writer, [("AuthorizationSucceeded", True), *told])
     yield from send_message(writer.end_of_message())
 
 

@@ -33,32 +33,42 @@ What whoever runs a handshake (the driver) has to do:
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.security.tls_settings import TlsSettings
+
+if TYPE_CHECKING:
+    from OpenSSL.SSL import Context
 
 __all__ = [
     "EnableProtection",
+    "EvaluateCondition",
     "Handshake",
     "LookupHost",
     "LookupUser",
     "MakeDirectory",
     "MakeTemporaryName",
+    "OpenTls",
     "PathKind",
     "PathStatus",
+    "ReadTokens",
     "ReceiveMessage",
     "RemoveDirectory",
     "SendMessage",
     "StatPath",
     "Step",
     "enable_protection",
+    "evaluate_condition",
     "lookup_host",
     "lookup_user",
     "make_directory",
     "make_temporary_name",
+    "open_tls",
+    "read_tokens",
     "receive_message",
     "remove_directory",
     "send_message",
@@ -204,6 +214,52 @@ class LookupHost:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTokens:
+    """Read our own tokens. Answer: a ``tuple`` of their texts, maybe empty.
+
+    They are the lines of the directory's files, files in order of their names, without
+    comments. Files that others could have read or written are left out.
+
+    Args:
+        directory: The directory.
+        first_name: The file that comes before all others, in any case of letters.
+        exclude: Names that this regular expression matches are left out.
+    """
+
+    directory: str
+    first_name: str
+    exclude: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateCondition:
+    """Evaluate an expression of the configuration, however long it takes.
+
+    Answer: its value; ``None`` where there is none.
+
+    Args:
+        text: The expression.
+        attributes: The ad that it is about: expressions by name in lower case.
+        now: Unix time.
+    """
+
+    text: bytes
+    attributes: Mapping[str, bytes] = field(repr=False)
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTls:
+    """Read certificates and keys. Answer: a pyOpenSSL ``Context``, or ``None``.
+
+    The context verifies the other side's certificate, if there is one, and takes
+    nothing before TLS 1.2. ``None`` where a file that is needed cannot be used.
+    """
+
+    settings: TlsSettings
+
+
 Step: TypeAlias = (
     SendMessage
     | ReceiveMessage
@@ -214,6 +270,9 @@ Step: TypeAlias = (
     | StatPath
     | LookupUser
     | LookupHost
+    | ReadTokens
+    | EvaluateCondition
+    | OpenTls
 )
 
 #: A conversation that yields steps and returns its outcome.
@@ -273,3 +332,23 @@ def lookup_host(address: str) -> Handshake[tuple[str, ...]]:
     """The confirmed host names of an address."""
     names: tuple[str, ...] = yield LookupHost(address)
     return names
+
+
+def read_tokens(step: ReadTokens) -> Handshake[tuple[str, ...]]:
+    """Our own tokens."""
+    tokens: tuple[str, ...] | None = yield step
+    return tokens or ()
+
+
+def evaluate_condition(
+    text: bytes, attributes: Mapping[str, bytes], now: int
+) -> Handshake[object]:
+    """The value of an expression that may take long."""
+    value: object = yield EvaluateCondition(text, attributes, now)
+    return value
+
+
+def open_tls(settings: TlsSettings) -> Handshake[Context | None]:
+    """Certificates and keys, ready for a connection."""
+    context: Context | None = yield OpenTls(settings)
+    return context

@@ -6,11 +6,15 @@ from collections.abc import Collection
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
+from condor_twisted.security.credentials import NO_CREDENTIALS, Credentials
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.anonymous import AnonymousMethod
 from condor_twisted.security.methods.base import AuthenticationMethod, MethodSecurity
 from condor_twisted.security.methods.claimtobe import ClaimToBeMethod
 from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
+from condor_twisted.security.methods.idtokens import IdTokensMethod
+from condor_twisted.security.methods.password import PasswordMethod
+from condor_twisted.security.methods.ssl import SslMethod
 
 __all__ = [
     "METHODS",
@@ -26,6 +30,9 @@ METHODS: tuple[type[AuthenticationMethod], ...] = (
     FsRemoteMethod,
     ClaimToBeMethod,
     AnonymousMethod,
+    PasswordMethod,
+    IdTokensMethod,
+    SslMethod,
 )
 
 _BY_NAME = {method.name: method for method in METHODS}
@@ -48,7 +55,10 @@ def offer_attributes(
 
 
 def usable_methods(
-    knobs: Knobs, own_user: str | None, permission: Permission
+    knobs: Knobs,
+    own_user: str | None,
+    permission: Permission,
+    credentials: Credentials = NO_CREDENTIALS,
 ) -> frozenset[str]:
     """The wire names of the methods that can work here at a level.
 
@@ -56,11 +66,12 @@ def usable_methods(
         knobs: The configuration.
         own_user: The user whom we authenticate as.
         permission: The level; CLIENT for our side as a client.
+        credentials: What we can prove ourselves with.
     """
     return frozenset(
         method.name
         for method in METHODS
-        if method.unavailable(knobs, own_user, permission) is None
+        if method.unavailable(knobs, own_user, permission, credentials) is None
     )
 
 

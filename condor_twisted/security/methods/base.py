@@ -17,6 +17,7 @@ from typing import ClassVar, Final, Protocol
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthenticationFailed, TrailingData
+from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.pod_ads import PodAd
@@ -85,6 +86,14 @@ class MethodSecurity(Protocol):
         """Where we take commands, a sinful string."""
 
     @property
+    def credentials(self) -> Credentials:
+        """What we can prove ourselves with."""
+
+    @property
+    def token(self) -> str | None:
+        """A token that is tried before those in files."""
+
+    @property
     def uid_domain(self) -> str:
         """UID_DOMAIN."""
 
@@ -133,7 +142,11 @@ class AuthenticationMethod(ABC):
 
     @classmethod
     def unavailable(
-        cls, knobs: Knobs, own_user: str | None, permission: Permission
+        cls,
+        knobs: Knobs,
+        own_user: str | None,
+        permission: Permission,
+        credentials: Credentials,
     ) -> str | None:
         """Why the method cannot work here; ``None`` if it can.
 
@@ -141,6 +154,7 @@ class AuthenticationMethod(ABC):
             knobs: The configuration.
             own_user: The user whom we authenticate as.
             permission: The level to offer it for; CLIENT for our side as a client.
+            credentials: What we can prove ourselves with.
         """
         return None
 
@@ -169,9 +183,14 @@ class AuthenticationMethod(ABC):
         """The value of one of its `switches`."""
         return context.security.knobs.boolean(name, self.switches[name])
 
-    def failure(self, reason: str) -> AuthenticationFailed:
-        """The error of this method."""
-        return AuthenticationFailed(self.used_name, reason)
+    def failure(self, reason: str, detail: str | None = None) -> AuthenticationFailed:
+        """The error of this method.
+
+        Args:
+            reason: Why, for every log.
+            detail: More of it, for the log of D_SECURITY alone.
+        """
+        return AuthenticationFailed(self.used_name, reason, detail)
 
 
 def send_int(value: int) -> Handshake[None]:

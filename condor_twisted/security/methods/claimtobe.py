@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 from condor_twisted.constants.permissions import Permission, with_implied
 from condor_twisted.errors import AuthenticationFailed, LimitExceeded
+from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import check_user, make_user
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.base import (
@@ -46,7 +47,11 @@ class ClaimToBeMethod(AuthenticationMethod):
 
     @classmethod
     def unavailable(
-        cls, knobs: Knobs, own_user: str | None, permission: Permission
+        cls,
+        knobs: Knobs,
+        own_user: str | None,
+        permission: Permission,
+        credentials: Credentials,
     ) -> str | None:
         """A client needs a name to say."""
         if permission is not Permission.CLIENT or own_user:

@@ -1,0 +1,171 @@
+"""SSL: certificates say who the server is, and who the client is if it has one.
+
+The messages are those of `condor_twisted.security.tls`. A client without a certificate
+is nobody in particular, and the method has succeeded nevertheless: it knows the server.
+
+Source: ``src/condor_io/condor_auth_ssl.cpp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from condor_twisted.constants.permissions import Permission
+from condor_twisted.errors import AuthenticationFailed, MalformedMessage
+from condor_twisted.security.credentials import Credentials
+from condor_twisted.security.identity import UNAUTHENTICATED_USER
+from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.methods.base import (
+    AuthenticationMethod,
+    AuthResult,
+    MethodContext,
+)
+from condor_twisted.security.steps import Handshake, open_tls
+from condor_twisted.security.tls import (
+    TlsExchange,
+    TlsFailed,
+    matches_host,
+    name_of_peer,
+    receive_status,
+    send_status,
+)
+from condor_twisted.security.tls_settings import SSL_SWITCHES, TlsSettings
+from condor_twisted.wire.sinful import SinfulAddress
+
+__all__ = ["SslMethod"]
+
+_UNMAPPED: Final = "ssl@unmapped"
+_SKIP_HOST_CHECK: Final = "SSL_SKIP_HOST_CHECK"
+_REQUIRE_CERTIFICATE: Final = "AUTH_SSL_REQUIRE_CLIENT_CERTIFICATE"
+_REQUIRE_MAPPING: Final = "AUTH_SSL_REQUIRE_CLIENT_MAPPING"
+
+
+class SslMethod(AuthenticationMethod):
+    """Certificates that an authority vouches for."""
+
+    name = "SSL"
+    used_name = "SSL"
+    bit = 256
+    domains = frozenset({"unmapped"})
+    switches: ClassVar[Mapping[str, bool]] = {
+        **SSL_SWITCHES,
+        _SKIP_HOST_CHECK: False,
+        _REQUIRE_MAPPING: False,
+    }
+
+    @classmethod
+    def unavailable(
+        cls,
+        knobs: Knobs,
+        own_user: str | None,
+        permission: Permission,
+        credentials: Credentials,
+    ) -> str | None:
+        """A server needs a certificate."""
+        if permission is Permission.CLIENT or credentials.has_server_certificate:
+            return None
+        return "there is no certificate for a server"
+
+    def client(self, context: MethodContext) -> Handshake[AuthResult]:
+        """See that the server is the one we dialled, and show our certificate."""
+        security = context.security
+        settings = TlsSettings.for_client(security.knobs, security.host.proxy_file)
+        tls_context = yield from open_tls(settings)
+        server_ready = yield from receive_status()
+        yield from send_status(tls_context is not None)
+        if tls_context is None or not server_ready:
+            raise self.failure(
+                "our certificates cannot be used"
+                if tls_context is None
+                else "the server cannot use its certificates"
+            )
+        exchange = TlsExchange(tls_context, server=False)
+        name: str | None = None
+        try:
+            yield from exchange.shake_hands(first=True)
+            problem: str | None = None
+            try:
+                name = self._check_server(context, exchange)
+            except TlsFailed as error:
+                problem = str(error)
+            if problem is not None:
+                yield from exchange.quit_as_client()
+                raise self.failure(problem)
+            yield from exchange.receive_key()
+        except TlsFailed as error:
+            raise self.failure(str(error)) from error
+        return AuthResult(user=_UNMAPPED, authenticated_name=name)
+
+    def _check_server(self, context: MethodContext, exchange: TlsExchange) -> str:
+        """The name of the server, if it is the host that was dialled.
+
+        Raises:
+            TlsFailed: It is not.
+        """
+        name = name_of_peer(exchange.connection)
+        if name is None:
+            raise TlsFailed("the server has no certificate")
+        if self.switch(context, _SKIP_HOST_CHECK):
+            return name
+        host = _dialled_host(context.ends.dialled)
+        if not host:
+            raise TlsFailed("the server was not dialled by a host name")
+        if not matches_host(exchange.connection, host):
+            raise TlsFailed(f"the server's certificate is not for {host}")
+        return name
+
+    def server(self, context: MethodContext) -> Handshake[AuthResult]:
+        """Show our certificate, and see who the client is."""
+        security = context.security
+        tls_context = yield from open_tls(TlsSettings.for_server(security.knobs))
+        yield from send_status(tls_context is not None)
+        client_ready = yield from receive_status()
+        if tls_context is None or not client_ready:
+            raise self.failure(
+                "our certificates cannot be used"
+                if tls_context is None
+                else "the client cannot use its certificates"
+            )
+        exchange = TlsExchange(tls_context, server=True)
+        try:
+            yield from exchange.shake_hands(first=False)
+            try:
+                name = self._check_client(context, exchange)
+            except AuthenticationFailed:
+                yield from exchange.quit_as_server()
+                raise
+            yield from exchange.send_key(security.random_bytes)
+        except TlsFailed as error:
+            raise self.failure(str(error)) from error
+        if name is None:
+            return AuthResult(user=UNAUTHENTICATED_USER)
+        return AuthResult(user=_UNMAPPED, authenticated_name=name)
+
+    def _check_client(
+        self, context: MethodContext, exchange: TlsExchange
+    ) -> str | None:
+        """The name of the client; ``None`` for one without a certificate.
+
+        Raises:
+            AuthenticationFailed: It needs one, or one that is mapped.
+        """
+        try:
+            name = name_of_peer(exchange.connection)
+        except TlsFailed as error:
+            raise self.failure(str(error)) from error
+        if name is None and self.switch(context, _REQUIRE_CERTIFICATE):
+            raise self.failure("the client has no certificate")
+        if self.switch(context, _REQUIRE_MAPPING) and (
+            name is None or context.security.identity_map(self.used_name, name) is None
+        ):
+            raise self.failure("the client's certificate is not mapped")
+        return name
+
+
+def _dialled_host(address: str | None) -> str | None:
+    """The host name in an address that was dialled, if there is one."""
+    try:
+        return SinfulAddress.parse(address or "").alias
+    except MalformedMessage:
+        return None

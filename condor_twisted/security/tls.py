@@ -1,0 +1,396 @@
+"""TLS inside the messages of a handshake: SSL and SCITOKENS stand on it.
+
+1.  S: int status            0, or -1 without a usable certificate
+2.  C: int status            0, or -1; anything but 0 on either side ends the method
+3.  C and S in turn, C first: int status, int length, bytes; until both have ended the
+    handshake of TLS
+4.  S and C in turn, S first, the same: 256 random bytes of the server's within TLS
+5.  SCITOKENS alone, C and S in turn, C first, the same: the client's token within TLS
+
+Layout: status -1 is an error, 1 to 4 are sending, receiving, quitting, and holding for
+whoever has done its part. The length is 0 to 1 MiB. A side that has failed says so with
+quitting at its turn, with TLS's own alert if there is one, and leaves; the other reads
+that and leaves. A client that does not accept the server's certificate reads the first
+message of step 4 before it says so.
+
+The random bytes are not used: the key of the stream comes from the negotiation.
+
+Source: ``src/condor_io/condor_auth_ssl.cpp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from condor_twisted.errors import LimitExceeded, MalformedMessage, TrailingData
+from condor_twisted.security.steps import Handshake, receive_message, send_message
+from condor_twisted.wire.messages import MessageReader, MessageWriter
+
+if TYPE_CHECKING:
+    from OpenSSL.crypto import X509
+    from OpenSSL.SSL import Connection, Context
+
+__all__ = [
+    "TlsExchange",
+    "TlsFailed",
+    "TlsStatus",
+    "matches_host",
+    "name_of_peer",
+    "one_line_name",
+    "receive_status",
+    "send_status",
+]
+
+_MAX_BYTES: Final = 1 << 20
+_MAX_TURNS: Final = 256
+_KEY_BYTES: Final = 256
+_MAX_NAME_CHARACTERS: Final = 1023
+_PROXY_EXTENSION: Final = "1.3.6.1.5.5.7.1.14"
+
+
+class TlsStatus(IntEnum):
+    """How far a side is."""
+
+    ERROR = -1
+    SOUND = 0
+    SENDING = 1
+    RECEIVING = 2
+    QUITTING = 3
+    HOLDING = 4
+
+
+class TlsFailed(Exception):
+    """TLS did not come about, and both sides know; the text says why."""
+
+
+def send_status(sound: bool) -> Handshake[None]:
+    """Say whether we can run TLS at all."""
+    writer = MessageWriter()
+    writer.put_int(TlsStatus.SOUND if sound else TlsStatus.ERROR)
+    yield from send_message(writer.end_of_message())
+
+
+def receive_status() -> Handshake[bool]:
+    """Whether the other side can run TLS at all.
+
+    Raises:
+        RemoteProtocolError: It says something else.
+    """
+    reader = MessageReader((yield from receive_message()))
+    status = reader.get_int()
+    reader.end_of_message()
+    return status == TlsStatus.SOUND
+
+
+class TlsExchange:
+    """TLS over memory, whose bytes travel in messages.
+
+    Args:
+        context: Certificates, keys and authorities.
+        server: Which side we are.
+    """
+
+    def __init__(self, context: Context, server: bool) -> None:
+        from OpenSSL import SSL
+
+        self.connection: Final[Connection] = SSL.Connection(context, None)
+        self._problem: str | None = None
+        if server:
+            self.connection.set_accept_state()
+        else:
+            self.connection.set_connect_state()
+
+    # -- the phases
+
+    def shake_hands(self, first: bool) -> Handshake[None]:
+        """Run the handshake of TLS.
+
+        Args:
+            first: Whether the first turn is ours; it is the client's.
+
+        Raises:
+            TlsFailed: It failed.
+            RemoteProtocolError: The other side broke the rules.
+        """
+        yield from self._take_turns(self._advance, first)
+
+    def send_data(self, data: bytes, first: bool) -> Handshake[None]:
+        """Send something within TLS.
+
+        Raises:
+            TlsFailed: The other side does not accept it.
+            RemoteProtocolError: The other side broke the rules.
+        """
+        yield from self._take_turns(lambda: self._write(data), first)
+
+    def send_key(self, random_bytes: Callable[[int], bytes]) -> Handshake[None]:
+        """Send the random bytes; a server's part.
+
+        Raises:
+            TlsFailed: The client quits.
+            RemoteProtocolError: The client broke the rules.
+        """
+        yield from self.send_data(random_bytes(_KEY_BYTES), True)
+
+    def receive_key(self) -> Handshake[None]:
+        """Receive the random bytes; a client's part.
+
+        Raises:
+            TlsFailed: The server quits.
+            RemoteProtocolError: The server broke the rules.
+        """
+        received = bytearray()
+
+        def read() -> TlsStatus:
+            status = self._read(received, _KEY_BYTES)
+            return TlsStatus.HOLDING if len(received) >= _KEY_BYTES else status
+
+        yield from self._take_turns(read, False)
+
+    def receive_data(
+        self, is_complete: Callable[[bytes], bool], accept: Callable[[bytes], bool]
+    ) -> Handshake[None]:
+        """Receive something within TLS and say whether it is accepted.
+
+        Args:
+            is_complete: Whether this is all of it.
+            accept: Whether it is accepted; asked once, of all of it.
+
+        Raises:
+            TlsFailed: It was not accepted, or the client quits.
+            RemoteProtocolError: The client broke the rules.
+        """
+        received = bytearray()
+
+        def read() -> TlsStatus:
+            status = self._read(received, _MAX_BYTES)
+            if status is TlsStatus.QUITTING:
+                return status
+            if not is_complete(bytes(received)):
+                return TlsStatus.RECEIVING
+            return (
+                TlsStatus.HOLDING if accept(bytes(received)) else self._quit("refused")
+            )
+
+        yield from self._take_turns(read, False)
+
+    def quit_as_server(self) -> Handshake[None]:
+        """Tell the client that we leave, where it waits for the random bytes."""
+        yield from self._send(TlsStatus.QUITTING, b"")
+
+    def quit_as_client(self) -> Handshake[None]:
+        """Tell the server that we leave, behind its first random bytes.
+
+        Raises:
+            RemoteProtocolError: The server broke the rules.
+        """
+        status = yield from self._receive()
+        if status is not TlsStatus.QUITTING:
+            yield from self._send(TlsStatus.QUITTING, b"")
+
+    # -- turns
+
+    def _take_turns(self, work: Callable[[], TlsStatus], first: bool) -> Handshake[None]:
+        """Send and receive in turn until both sides hold.
+
+        Args:
+            work: Does what can be done now, and says how far we are.
+            first: Whether the first turn is ours.
+        """
+        ours = theirs = TlsStatus.RECEIVING
+        sending = first
+        for _ in range(_MAX_TURNS):
+            if sending:
+                if ours is not TlsStatus.HOLDING:
+                    ours = work()
+                yield from self._send(ours, self._drain())
+                if ours is TlsStatus.QUITTING:
+                    raise TlsFailed(self._problem or "we gave up")
+            else:
+                theirs = yield from self._receive()
+                if theirs in (TlsStatus.QUITTING, TlsStatus.ERROR):
+                    raise TlsFailed(self._their_reason(work, ours))
+            if ours is theirs is TlsStatus.HOLDING:
+                return
+            sending = not sending
+        raise LimitExceeded("the turns of a TLS exchange", _MAX_TURNS)
+
+    def _their_reason(self, work: Callable[[], TlsStatus], ours: TlsStatus) -> str:
+        """What an alert of the other side's says, if there was one."""
+        if ours is not TlsStatus.HOLDING:
+            work()
+        return f"the other side gave up{': ' + self._problem if self._problem else ''}"
+
+    def _send(self, status: TlsStatus, data: bytes) -> Handshake[None]:
+        writer = MessageWriter()
+        writer.put_int(status)
+        writer.put_int(len(data))
+        writer.put_bytes(data)
+        yield from send_message(writer.end_of_message())
+
+    def _receive(self) -> Handshake[TlsStatus]:
+        reader = MessageReader((yield from receive_message()))
+        number = reader.get_int()
+        length = reader.get_int()
+        if not 0 <= length <= _MAX_BYTES:
+            raise MalformedMessage(f"{length} bytes of TLS")
+        data = reader.get_bytes(length)
+        if not reader.at_end():
+            raise TrailingData(reader.remaining)
+        if number not in TlsStatus.__members__.values():
+            raise MalformedMessage("a status of TLS that is none")
+        if data:
+            self.connection.bio_write(data)
+        return TlsStatus(number)
+
+    # -- TLS
+
+    def _drain(self) -> bytes:
+        """What TLS has to send."""
+        from OpenSSL import SSL
+
+        parts: list[bytes] = []
+        while True:
+            try:
+                parts.append(self.connection.bio_read(_MAX_BYTES))
+            except SSL.WantReadError:
+                return b"".join(parts)
+
+    def _quit(self, problem: str) -> TlsStatus:
+        self._problem = problem
+        return TlsStatus.QUITTING
+
+    def _attempt(self, work: Callable[[], object]) -> TlsStatus:
+        """Let TLS do something."""
+        from OpenSSL import SSL
+
+        try:
+            work()
+        except SSL.WantReadError:
+            return TlsStatus.RECEIVING
+        except SSL.WantWriteError:
+            return TlsStatus.SENDING
+        except SSL.ZeroReturnError:
+            return self._quit("TLS was closed")
+        except SSL.Error as error:
+            return self._quit(_reason(error))
+        return TlsStatus.HOLDING
+
+    def _advance(self) -> TlsStatus:
+        return self._attempt(self.connection.do_handshake)
+
+    def _write(self, data: bytes) -> TlsStatus:
+        return self._attempt(lambda: self.connection.send(data))
+
+    def _read(self, received: bytearray, limit_bytes: int) -> TlsStatus:
+        """Read what there is, up to a limit."""
+        while len(received) < limit_bytes:
+            wanted = min(16384, limit_bytes - len(received))
+            status = self._attempt(
+                lambda wanted=wanted: received.extend(self.connection.recv(wanted))
+            )
+            if status is not TlsStatus.HOLDING:
+                return status
+        return TlsStatus.HOLDING
+
+
+def _reason(error: Exception) -> str:
+    """What OpenSSL says was wrong."""
+    queue = error.args[0] if error.args else ()
+    if isinstance(queue, (list, tuple)) and queue:
+        last = queue[-1]
+        if isinstance(last, (list, tuple)) and last and isinstance(last[-1], str):
+            return last[-1]
+    return type(error).__name__
+
+
+# -- who the other side is
+
+
+def one_line_name(certificate: X509) -> str:
+    """The subject of a certificate in one line, ``/O=condor/CN=alice``.
+
+    Bytes that do not print are ``\\xHH``.
+
+    Source: ``X509_NAME_oneline`` of OpenSSL.
+    """
+    parts: list[str] = []
+    for name, value in certificate.get_subject().get_components():
+        text = "".join(
+            chr(byte) if 32 <= byte <= 126 else f"\\x{byte:02X}" for byte in value
+        )
+        parts.append(f"/{name.decode('ascii', 'replace')}={text}")
+    return "".join(parts)
+
+
+def name_of_peer(connection: Connection) -> str | None:
+    """The name in the other side's certificate; ``None`` without a certificate.
+
+    A proxy bears the name of the certificate that it stands for.
+
+    Raises:
+        TlsFailed: The name is empty, or too long to be one.
+    """
+    certificate = connection.get_peer_certificate()
+    if certificate is None:
+        return None
+    if _is_proxy(certificate):
+        bearers = [
+            each
+            for each in connection.get_verified_chain() or ()
+            if not _is_proxy(each) and not _is_authority(each)
+        ]
+        if not bearers:
+            raise TlsFailed("a proxy certificate that stands for nobody")
+        certificate = bearers[-1]
+    name = one_line_name(certificate)
+    if not 0 < len(name) <= _MAX_NAME_CHARACTERS:
+        raise TlsFailed("the certificate's subject is empty or too long")
+    return name
+
+
+def _is_proxy(certificate: X509) -> bool:
+    return any(
+        each.oid.dotted_string == _PROXY_EXTENSION
+        for each in certificate.to_cryptography().extensions
+    )
+
+
+def _is_authority(certificate: X509) -> bool:
+    from cryptography import x509
+
+    try:
+        found = certificate.to_cryptography().extensions.get_extension_for_class(
+            x509.BasicConstraints
+        )
+    except x509.ExtensionNotFound:
+        return False
+    return found.value.ca
+
+
+def matches_host(connection: Connection, host: str) -> bool:
+    """Whether the other side's certificate is for a host.
+
+    A DNS name among its alternative names counts, else its common name.
+
+    Args:
+        connection: Whose handshake has ended.
+        host: The host's name as it was dialled.
+
+    Source: ``src/condor_io/condor_auth_ssl.cpp: post_connection_check``.
+    """
+    from cryptography.x509 import NameOID
+    from service_identity import CertificateError, VerificationError
+    from service_identity.cryptography import verify_certificate_hostname
+
+    certificate = connection.get_peer_certificate(as_cryptography=True)
+    if certificate is None or not host:
+        return False
+    try:
+        verify_certificate_hostname(certificate, host)
+    except (VerificationError, CertificateError, ValueError):
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return bool(names) and str(names[0].value).lower() == host.lower()
+    return True
