@@ -11,6 +11,10 @@ What no layout matches is read line by line; a sequence that is seen often becom
 a layout. All of this is memory of fixed size, and learning is rationed: a pattern
 costs some milliseconds, so peers that send ever new sequences cannot make us learn.
 
+The attributes that queries ask for are captured as well: then a value that is plainly
+a literal is at hand, with the proof that it is one, and nobody has to search for it.
+A layout learns what is wanted when its turn comes, under the same ration.
+
 Layout of an ad that a pattern matches, ``count`` times one of:
     ``Name = value`` NUL, or ``ZKM`` NUL ``Name = value`` NUL
 """
@@ -18,7 +22,8 @@ Layout of an ad that a pattern matches, ``count`` times one of:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from condor_twisted.constants import attributes
@@ -56,6 +61,27 @@ _MAX_NAMES: Final = 600
 _MAX_NAME_BYTES: Final = 16_384
 _MAX_LINE_BYTES: Final = 1 << 20
 
+#: A value: it has no blank in front. Where the language has it, no backtracking.
+_VALUE: Final = rb"(?! )[^\0]++" if sys.version_info >= (3, 11) else rb"(?! )[^\0]+"
+#: Forms of values that refer to nothing and that every reader takes, by how to know
+#: that an attribute has this one.
+_LITERALS: Final = (
+    (re.compile(rb'"'), rb'"[^"\\\0]*"'),
+    (re.compile(rb"[-0-9]"), rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?"),
+    (re.compile(rb"(?:true|false)\Z"), rb"true|false"),
+    (re.compile(rb"\{"), rb"\{ *\}"),
+)
+#: At most so many attributes are captured because queries want them.
+MAX_WANTED: Final = 48
+
+#: An attribute is wanted when it was asked for so often.
+_ASKED_OFTEN: Final = 2
+#: What is wanted is thought over after so many questions.
+_ASKED_REVIEW: Final = 512
+_MAX_ASKED: Final = 4096
+#: What an ad pays for a new pattern, if its layout waits for one.
+_INCOME_OF_KNOWN: Final = 1.0 / 200
+
 #: How far before its place in the first ad of this layout a value is looked for.
 _SLACK_BYTES: Final = 160
 
@@ -87,31 +113,42 @@ class Layout:
     Args:
         strings: The strings of an ad of this layout, as :func:`names_of` takes them;
             each public name is plain, public and there once.
+        wanted: Attributes whose values are captured for queries, in lower case.
 
     Attributes:
         count: The number of attributes, secret ones included.
         public_count: The number of those that are not secret.
         group_of: Captured attributes by lower-case name, with their group's number.
         secret_groups: The groups that hold a secret's two strings.
+        wanted: What it was made for.
+        at_hand: The wanted attributes that it has, by lower-case name, with their place
+            among the values that :meth:`values` gives.
         places: Where public attributes are, by lower-case name: what to search for
             (the first one's has no NUL in front), and from where on.
     """
 
     __slots__ = (
-        "_search",
+        "_strings",
+        "_value_groups",
+        "at_hand",
         "count",
         "group_of",
         "match",
         "places",
         "public_count",
         "secret_groups",
+        "wanted",
     )
 
-    def __init__(self, strings: Sequence[bytes]) -> None:
+    def __init__(
+        self, strings: Sequence[bytes], wanted: frozenset[bytes] = frozenset()
+    ) -> None:
         pieces: list[bytes] = []
         places: dict[bytes, tuple[bytes, int]] = {}
         group_of: dict[bytes, int] = {}
         secret_groups: list[int] = []
+        value_groups: list[int] = []
+        at_hand: dict[bytes, int] = {}
         groups = 0
         offset = 0
         secret = False
@@ -127,15 +164,23 @@ class Layout:
             if secret:
                 groups += 1
                 secret_groups.append(groups)
-                pieces.append(b"(ZKM\\0" + plain + b"[^ \\0][^\\0]*\\0)")
+                pieces.append(b"(ZKM\\0" + plain + _VALUE + b"\\0)")
                 secret = False
                 continue
             if key in _CAPTURED_KEYS:
                 groups += 1
                 group_of[key] = groups
-                pieces.append(plain + b"([^ \\0][^\\0]*)\\0")
-            else:
-                pieces.append(plain + b"[^ \\0][^\\0]*\\0")
+                plain += b"("
+            form = _literal_form(value) if key in wanted else None
+            if form is not None:
+                groups += 1
+                at_hand[key] = len(value_groups)
+                value_groups.append(groups)
+                # Behind a look ahead no other way is tried: one alternative per
+                # attribute would be exponentially many.
+                plain += b"(?=(" + form + b")\\0|)"
+            plain += _VALUE
+            pieces.append(plain + (b")\\0" if key in _CAPTURED_KEYS else b"\\0"))
             needle = b"\0" + name + b" = "
             if offset:
                 places[key] = needle, max(0, offset - 1 - _SLACK_BYTES)
@@ -148,6 +193,29 @@ class Layout:
         self.public_count: Final = len(places)
         self.count: Final = len(places) + len(secret_groups)
         self.places: Final = places
+        self.wanted = wanted
+        self.at_hand: Final = at_hand
+        # Asked for a single group, a match would not give a tuple.
+        self._value_groups: Final = tuple(
+            value_groups * 2 if len(value_groups) == 1 else value_groups
+        )
+        self._strings: Final = tuple(_without_secrets(strings))
+
+    def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
+        """The same layout, for other wanted attributes."""
+        return Layout(self._strings, wanted)
+
+    def has_any(self, keys: Iterable[bytes]) -> bool:
+        """Whether the layout has one of these attributes."""
+        return any(key in self.places for key in keys)
+
+    def values(self, found: re.Match[bytes]) -> tuple[bytes | None, ...]:
+        """What is at hand of an ad that matched; ``None`` for what is no literal.
+
+        The attributes' places are in ``at_hand``; what is behind them is of no use.
+        """
+        groups = self._value_groups
+        return found.group(*groups) if groups else ()
 
     def cut(
         self, payload: bytes, found: re.Match[bytes]
@@ -184,6 +252,25 @@ class Layout:
         return body[start : body.index(0, start)]
 
 
+def _literal_form(value: bytes) -> bytes | None:
+    """The pattern of literals like this one; ``None`` if it is none."""
+    for looks, form in _LITERALS:
+        if looks.match(value) is not None:
+            return form if re.fullmatch(form, value) is not None else None
+    return None
+
+
+def _without_secrets(strings: Sequence[bytes]) -> Iterable[bytes]:
+    """The strings, but of a secret nothing except its name."""
+    secret = False
+    for line in strings:
+        if secret:
+            name, _, value = line.partition(b" = ")
+            line = name + b" = " + (b" 0" if value.startswith(b" ") else b"0")
+        secret = line == _MARKER
+        yield line
+
+
 class LayoutBook:
     """The layouts known, by number of attributes.
 
@@ -204,6 +291,9 @@ class LayoutBook:
         self._by_count: dict[int, list[Layout]] = {}
         self._size = 0
         self._seen: dict[tuple[bytes, ...], int] = {}
+        self._wanted: frozenset[bytes] = frozenset()
+        self._asked: dict[bytes, int] = {}
+        self._asked_count = 0
 
     def __len__(self) -> int:
         """How many layouts are known."""
@@ -230,8 +320,51 @@ class LayoutBook:
                     layouts.insert(0, layout)
                 if found.end() - offset > _MAX_LINE_BYTES:
                     return None  # a line may be too long: the exact reader decides
+                if layout.wanted is not self._wanted:
+                    self._follow(layout)
                 return layout, found
         return None
+
+    def want(self, keys: Iterable[bytes]) -> None:
+        """A query asks for these attributes: capture them if that goes on.
+
+        Args:
+            keys: Names in lower case, each once.
+        """
+        asked = self._asked
+        if len(asked) > _MAX_ASKED:
+            asked.clear()
+        found = False
+        for key in keys:
+            count = asked[key] = asked.get(key, 0) + 1
+            found = found or count == _ASKED_OFTEN
+        self._asked_count += 1
+        if self._asked_count >= _ASKED_REVIEW:
+            # What nobody asks for any more makes room.
+            self._asked_count = 0
+            self._asked = {key: each // 2 for key, each in asked.items() if each > 1}
+            often = sorted(self._asked, key=self._asked.__getitem__, reverse=True)
+            if len(self._wanted) >= MAX_WANTED:
+                wanted = frozenset(often[:MAX_WANTED])
+                if wanted != self._wanted:
+                    self._wanted = wanted
+        elif found and len(self._wanted) < MAX_WANTED:
+            more = [key for key in keys if key not in self._wanted]
+            room = MAX_WANTED - len(self._wanted)
+            self._wanted = self._wanted.union(more[:room])
+
+    def _follow(self, layout: Layout) -> None:
+        """Bring a layout up to what is wanted, when enough ads have paid for it."""
+        wanted = self._wanted
+        if not layout.has_any(wanted.symmetric_difference(layout.wanted)):
+            layout.wanted = wanted
+            return
+        self._credit += _INCOME_OF_KNOWN
+        if self._credit < 1.0:
+            return
+        self._credit -= 1.0
+        layouts = self._by_count[layout.count]
+        layouts[layouts.index(layout)] = layout.for_wanted(wanted)
 
     def note(self, strings: Sequence[bytes]) -> None:
         """An ad came that no layout matched; learn its sequence if that pays.
@@ -255,7 +388,7 @@ class LayoutBook:
             return
         self._credit -= 1.0
         self._seen.pop(names, None)
-        self._add(Layout(strings))
+        self._add(Layout(strings, self._wanted))
 
     def _add(self, layout: Layout) -> None:
         if self._size >= self._max_layouts:

@@ -10,7 +10,8 @@ Source: ``src/condor_utils/classad_oldnew.cpp: putClassAd, _putClassAd``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from condor_twisted.classad.literals import (
@@ -18,7 +19,9 @@ from condor_twisted.classad.literals import (
     decode_string,
     parse_literal,
 )
+from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
@@ -32,12 +35,68 @@ __all__ = ["ProjectedAd", "Projection"]
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 _LITERAL_LINES = re.compile(
     rb"(?:[^=\0]+ = "
-    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)\0)*'
+    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false|\{ *\})\0)*'
 )
+_LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
+#: A record's own lines begin with ``LastHeardFrom = ``.
+_HEARD_OFFSET: Final = len("LastHeardFrom = ")
+_MAX_TEMPLATES: Final = 512
 #: Most names that one projection can have, the referenced ones included.
 _MAX_NAMES: Final = 10_000
 
 ProjectedAd = tuple[int, bytes, tuple[bytes, ...]]
+
+
+class _Template:
+    """A projection of ads of one layout, whose values all are at hand.
+
+    Args:
+        text: The lines, with ``%b`` for each value.
+        count: Their number.
+        pick: Picks the values out of those at hand and, behind them, the time when the
+            ad was heard.
+    """
+
+    __slots__ = ("_count", "_pick", "_text")
+
+    def __init__(
+        self, text: bytes, count: int, pick: Callable[..., tuple[bytes | None, ...]]
+    ) -> None:
+        self._text = text
+        self._count = count
+        self._pick = pick
+
+    @classmethod
+    def make(
+        cls, names: Sequence[tuple[bytes, bytes]], layout: Layout
+    ) -> _Template | None:
+        """The template; ``None`` where a value would have to be searched for."""
+        text = b""
+        places: list[int] = []
+        for key, prefix in names:
+            place = layout.at_hand.get(key)
+            if place is not None:
+                places.append(place)
+            elif key == _LAST_HEARD_FROM:
+                places.append(-1)
+            elif key in layout.places or key in STAMPED_KEYS:
+                return None
+            else:
+                continue
+            text += prefix.replace(b"%", b"%%") + b"%b\0"
+        if len(places) < 2:
+            return None
+        return cls(text, len(places), itemgetter(*places))
+
+    def fill(self, record: AdRecord) -> ProjectedAd | None:
+        """The projected ad; ``None`` if a value is no plain literal."""
+        tail = record.tail
+        heard = tail[_HEARD_OFFSET : tail.index(0)]
+        values = self._pick((*record.values, heard))
+        try:
+            return self._count, self._text % values, ()
+        except TypeError:  # one of them is None
+            return None
 
 
 class Projection:
@@ -51,10 +110,11 @@ class Projection:
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
+        keys: The names in lower case.
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "is_empty", "wants_private")
+    __slots__ = ("_names", "_templates", "is_empty", "keys", "wants_private")
 
     def __init__(self, text: str) -> None:
         names: dict[bytes, bytes] = {}
@@ -63,6 +123,8 @@ class Projection:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
+        self._templates: dict[Layout, _Template | None] = {}
+        self.keys: Final = tuple(names)
         self.is_empty: Final = not names
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
@@ -115,6 +177,14 @@ class Projection:
         layout = record.layout
         if layout is None:
             return None
+        try:
+            template = self._templates[layout]
+        except KeyError:
+            template = self._template(layout)
+        if template is not None:
+            filled = template.fill(record)
+            if filled is not None:
+                return filled
         body = record.body
         find = body.find
         lines: list[bytes] = []
@@ -139,6 +209,14 @@ class Projection:
         if _LITERAL_LINES.fullmatch(text) is None:
             return None
         return len(lines), text, ()
+
+    def _template(self, layout: Layout) -> _Template | None:
+        """How to write this projection of ads of a layout, if that is simple."""
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()
+        template = _Template.make(self._names, layout)
+        self._templates[layout] = template
+        return template
 
     def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
         """Collect what an expression refers to, directly or not."""

@@ -101,12 +101,14 @@ def _as_integer(value: LiteralValue) -> int | None:
 class _Lines:
     """What arrived ads and records have in common: typed look-ups."""
 
-    __slots__ = ("body", "count", "layout", "private_lines")
+    __slots__ = ("body", "count", "layout", "private_lines", "values")
 
     body: bytes
     count: int
     layout: Layout | None
     private_lines: tuple[bytes, ...]
+    #: What the layout has at hand.
+    values: tuple[bytes | None, ...]
 
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute.
@@ -178,6 +180,7 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
     append = found.append
     known: Layout | None = None
     place: tuple[bytes, int] | None = None
+    index: int | None = None
     needle = b""
     hint = skip = 0
     for record in records:
@@ -189,9 +192,15 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
         if layout is not known:
             known = layout
             place = layout.places.get(key)
+            index = layout.at_hand.get(key)
             if place is not None:
                 needle, hint = place
                 skip = len(needle)
+        if index is not None:
+            value = record.values[index]
+            if value is not None:
+                append(value)
+                continue
         if place is None:
             append(None)
             continue
@@ -233,6 +242,9 @@ class ArrivedAd(_Lines):
         self.layout = layout
         self._found = found
         self.stamps = stamps
+        self.values = ()
+        if layout is not None and found is not None:
+            self.values = layout.values(found)
 
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute."""
@@ -296,6 +308,7 @@ class AdRecord(_Lines):
         self.body = ad.body
         self.count = ad.count
         self.layout = ad.layout
+        self.values = ad.values
         self.private_lines = ad.private_lines
         self.tail = tail
         self.tail_count = tail_count
