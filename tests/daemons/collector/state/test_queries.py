@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.constants.commands import Command
-from condor_twisted.daemons.collector.state.queries import QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
