@@ -34,16 +34,16 @@ from condor_twisted.daemons.collector.commands import (
 )
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
-from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
+from condor_twisted.daemons.collector.state.selection import SelectionJob
 from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
-from condor_twisted.daemons.collector.state.work import make_order, read_answer
 from condor_twisted.daemons.collector.turns import in_turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
-from condor_twisted.errors import ExpressionError, RemoteProtocolError
+from condor_twisted.errors import RemoteProtocolError
 from condor_twisted.protocols.endpoints import SocketOptions
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
@@ -60,8 +60,6 @@ DEFAULT_PORT: Final = 9618
 CLOCK_JUMP_SECONDS: Final = 2.0
 #: Steps of a selection that are made at once, before others get a turn.
 _STEPS_AT_ONCE: Final = 2
-#: Ads in one work order.
-_ORDER_ADS: Final = 500
 #: What a query costs at most, in bytes of its ad.
 _MAX_QUERY_BYTES: Final = 4 << 20
 _MAX_SENDERS: Final = 4096
@@ -423,7 +421,7 @@ class Collector(Daemon):
         if workers is None or workers.limit <= 0:
             raise QueryRefused("there are no workers for expensive constraints")
         self.state.statistics.count_query(plan.requester.subsystem, in_process=False)
-        job = _SelectionJob(plan)
+        job = SelectionJob(plan)
         try:
             await workers.run(
                 job.orders(),
@@ -462,56 +460,6 @@ class Collector(Daemon):
             values["PendingQueries"] = workers.pending_count
             values["PendingQueriesPeak"] = workers.peak_pending_count
         return values
-
-
-class _SelectionJob:
-    """The selection of one query as work orders.
-
-    Args:
-        plan: The query; each of its parts is selected in turn.
-    """
-
-    def __init__(self, plan: QueryPlan) -> None:
-        self._plan = plan
-        self._part: QueryPart | None = None
-        self._asked: list[AdRecord] = []
-
-    def orders(self) -> Iterator[bytes]:
-        """The orders; the answer to one must be taken before the next is made."""
-        plan = self._plan
-        for part in plan.parts:
-            constraint = part.constraint
-            self._part = part
-            for table in part.tables:
-                records = list(table.records.values())
-                for start in range(0, len(records), _ORDER_ADS):
-                    left = plan.left_for(part)
-                    if left <= 0:
-                        break
-                    some = records[start : start + _ORDER_ADS]
-                    plan.examined += len(some)
-                    if constraint is None:
-                        plan.take(part, some[:left])
-                        continue
-                    self._asked = some
-                    yield make_order(
-                        constraint.text, constraint.references, some, plan.now
-                    )
-
-    def take(self, answer: bytes) -> bool:
-        """Take an answer."""
-        assert self._part is not None
-        try:
-            verdicts = read_answer(answer, len(self._asked))
-        except ExpressionError as error:
-            raise QueryRefused(str(error)) from error
-        hits = [
-            record
-            for record, matches in zip(self._asked, verdicts, strict=True)
-            if matches
-        ]
-        self._plan.take(self._part, hits[: self._plan.left_for(self._part)])
-        return True
 
 
 async def _finish(result: object) -> None:

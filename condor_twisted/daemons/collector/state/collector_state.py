@@ -18,7 +18,8 @@ from condor_twisted.daemons.collector.state.own_ad import (
     build_own_ad,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.queries import QueryPlan, QueryPlanner
+from condor_twisted.daemons.collector.state.queries import QueryPlanner
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.removal import (
     Housekeeper,
@@ -30,7 +31,11 @@ from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.state.statistics import UpdateStatistics
 from condor_twisted.daemons.collector.state.tables import AdStore
-from condor_twisted.daemons.collector.state.updates import Accepted, UpdateReceiver
+from condor_twisted.daemons.collector.state.updates import (
+    Accepted,
+    UpdateReceiver,
+    own_record,
+)
 from condor_twisted.wire.messages import EncodedAd, SecretCipher
 
 __all__ = ["CollectorState"]
@@ -247,6 +252,4 @@ class CollectorState:
             lines.append(format_line(name, value))
         fresh = sort_lines(lines)
         fresh.private_lines = record.private_lines
-        tail_count = record.tail_count
-        heard = record.last_heard_unix
-        return AdRecord(record.kind, record.key, fresh, record.tail, tail_count, heard)
+        return own_record(fresh, record.last_heard_unix)

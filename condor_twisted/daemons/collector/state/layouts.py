@@ -22,7 +22,6 @@ Layout of an ad that a pattern matches, ``count`` times one of:
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -33,10 +32,47 @@ from condor_twisted.daemons.collector.state.names import (
     lookup_key,
 )
 
-__all__ = ["Layout", "LayoutBook", "names_of"]
+__all__ = ["Layout", "LayoutBook", "names_of", "possessive"]
 
 _MARKER: Final = b"ZKM"
 _MARKER_STRING: Final = b"ZKM\0"
+
+
+def possessive(pattern: bytes) -> bytes:
+    """A repetition that is not tried with less, where ``re`` knows such.
+
+    Args:
+        pattern: Ends in a repetition; what follows it cannot match what it repeats,
+            so that the meaning is the same.
+    """
+    try:
+        re.compile(pattern + b"+")
+    except re.error:  # before Python 3.11
+        return pattern
+    return pattern + b"+"
+
+
+#: A value: not empty, not only blanks.
+_VALUE: Final = possessive(rb"[^ \0][^\0]*")
+
+#: Forms of values that refer to nothing and that every reader takes, by how to know
+#: that an attribute has this one.
+_LITERALS: Final = (
+    (re.compile(rb'"'), rb'"[^"\\\0]*"'),
+    (re.compile(rb"[-0-9]"), rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?"),
+    (re.compile(rb"(?:true|false)\Z"), rb"true|false"),
+    (re.compile(rb"\{"), rb"\{ *\}"),
+)
+#: At most so many attributes are captured because queries want them.
+MAX_WANTED: Final = 48
+#: An attribute is wanted when it was asked for so often.
+_ASKED_OFTEN: Final = 2
+#: What is wanted is thought over after so many questions.
+_ASKED_REVIEW: Final = 512
+_MAX_ASKED: Final = 4096
+_MAX_ASKED_BYTES: Final = 100
+#: What an ad pays for a new pattern, if its layout waits for one.
+_INCOME_OF_KNOWN: Final = 1.0 / 200
 
 #: Their values are captured when an ad arrives: keys, statistics, rules.
 _CAPTURED: Final = (
@@ -54,33 +90,22 @@ _CAPTURED: Final = (
     attributes.OWNER,
     attributes.HAS_START_DAEMON_AD,
 )
+#: What the usual slot ad has, and the usual private ad beside it, which has no Name.
+_OF_A_SLOT: Final = (
+    attributes.MY_TYPE,
+    attributes.NAME,
+    attributes.MY_ADDRESS,
+    attributes.UPDATE_SEQUENCE_NUMBER,
+    attributes.DAEMON_START_TIME,
+    attributes.HAS_START_DAEMON_AD,
+)
+_OF_A_PRIVATE_AD: Final = (attributes.MY_TYPE, attributes.MY_ADDRESS)
 _CAPTURED_KEYS: Final = frozenset(lookup_key(name) for name in _CAPTURED)
 
 _MIN_NAMES: Final = 4
 _MAX_NAMES: Final = 600
 _MAX_NAME_BYTES: Final = 16_384
 _MAX_LINE_BYTES: Final = 1 << 20
-
-#: A value: it has no blank in front. Where the language has it, no backtracking.
-_VALUE: Final = rb"(?! )[^\0]++" if sys.version_info >= (3, 11) else rb"(?! )[^\0]+"
-#: Forms of values that refer to nothing and that every reader takes, by how to know
-#: that an attribute has this one.
-_LITERALS: Final = (
-    (re.compile(rb'"'), rb'"[^"\\\0]*"'),
-    (re.compile(rb"[-0-9]"), rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?"),
-    (re.compile(rb"(?:true|false)\Z"), rb"true|false"),
-    (re.compile(rb"\{"), rb"\{ *\}"),
-)
-#: At most so many attributes are captured because queries want them.
-MAX_WANTED: Final = 48
-
-#: An attribute is wanted when it was asked for so often.
-_ASKED_OFTEN: Final = 2
-#: What is wanted is thought over after so many questions.
-_ASKED_REVIEW: Final = 512
-_MAX_ASKED: Final = 4096
-#: What an ad pays for a new pattern, if its layout waits for one.
-_INCOME_OF_KNOWN: Final = 1.0 / 200
 
 #: How far before its place in the first ad of this layout a value is looked for.
 _SLACK_BYTES: Final = 160
@@ -120,6 +145,9 @@ class Layout:
         public_count: The number of those that are not secret.
         group_of: Captured attributes by lower-case name, with their group's number.
         secret_groups: The groups that hold a secret's two strings.
+        slot_groups: The groups of what the usual slot ad has: MyType, Name, MyAddress,
+            UpdateSequenceNumber, DaemonStartTime, HasStartDaemonAd; or none.
+        private_groups: Of the usual private ad: MyType and MyAddress; or none.
         wanted: What it was made for.
         at_hand: The wanted attributes that it has, by lower-case name, with their place
             among the values that :meth:`values` gives.
@@ -128,6 +156,7 @@ class Layout:
     """
 
     __slots__ = (
+        "_search",
         "_strings",
         "_value_groups",
         "at_hand",
@@ -135,8 +164,10 @@ class Layout:
         "group_of",
         "match",
         "places",
+        "private_groups",
         "public_count",
         "secret_groups",
+        "slot_groups",
         "wanted",
     )
 
@@ -167,7 +198,8 @@ class Layout:
                 pieces.append(b"(ZKM\\0" + plain + _VALUE + b"\\0)")
                 secret = False
                 continue
-            if key in _CAPTURED_KEYS:
+            captured = key in _CAPTURED_KEYS
+            if captured:
                 groups += 1
                 group_of[key] = groups
                 plain += b"("
@@ -179,8 +211,7 @@ class Layout:
                 # Behind a look ahead no other way is tried: one alternative per
                 # attribute would be exponentially many.
                 plain += b"(?=(" + form + b")\\0|)"
-            plain += _VALUE
-            pieces.append(plain + (b")\\0" if key in _CAPTURED_KEYS else b"\\0"))
+            pieces.append(plain + _VALUE + (b")\\0" if captured else b"\\0"))
             needle = b"\0" + name + b" = "
             if offset:
                 places[key] = needle, max(0, offset - 1 - _SLACK_BYTES)
@@ -200,6 +231,12 @@ class Layout:
             value_groups * 2 if len(value_groups) == 1 else value_groups
         )
         self._strings: Final = tuple(_without_secrets(strings))
+        self.slot_groups: Final = _all_groups(group_of, _OF_A_SLOT)
+        self.private_groups: Final = (
+            ()
+            if lookup_key(attributes.NAME) in places
+            else _all_groups(group_of, _OF_A_PRIVATE_AD)
+        )
 
     def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
         """The same layout, for other wanted attributes."""
@@ -271,6 +308,12 @@ def _without_secrets(strings: Sequence[bytes]) -> Iterable[bytes]:
         yield line
 
 
+def _all_groups(group_of: dict[bytes, int], names: Sequence[str]) -> tuple[int, ...]:
+    """The groups of some attributes; none if one of them is not captured."""
+    groups = [group_of.get(lookup_key(name)) for name in names]
+    return tuple(group for group in groups if group is not None) * (None not in groups)
+
+
 class LayoutBook:
     """The layouts known, by number of attributes.
 
@@ -300,7 +343,7 @@ class LayoutBook:
         return self._size
 
     def find(
-        self, payload: bytes, offset: int, count: int
+        self, payload: bytes, offset: int, count: int, likely: Layout | None = None
     ) -> tuple[Layout, re.Match[bytes]] | None:
         """The layout that the ad at ``offset`` has, if it is a known one.
 
@@ -308,7 +351,16 @@ class LayoutBook:
             payload: Strings, each with its NUL.
             offset: Where the ad's first string begins.
             count: The number of attributes.
+            likely: The layout that is tried first.
         """
+        if likely is not None and likely.wanted is self._wanted:
+            found = likely.match(payload, offset)
+            if (
+                found is not None
+                and likely.count == count
+                and found.end() - offset <= _MAX_LINE_BYTES
+            ):
+                return likely, found
         layouts = self._by_count.get(count)
         if layouts is None:
             return None
@@ -334,24 +386,33 @@ class LayoutBook:
         asked = self._asked
         if len(asked) > _MAX_ASKED:
             asked.clear()
-        found = False
+        is_news = False
         for key in keys:
-            count = asked[key] = asked.get(key, 0) + 1
-            found = found or count == _ASKED_OFTEN
+            if len(key) <= _MAX_ASKED_BYTES:
+                count = asked[key] = asked.get(key, 0) + 1
+                is_news = is_news or count == _ASKED_OFTEN
         self._asked_count += 1
         if self._asked_count >= _ASKED_REVIEW:
-            # What nobody asks for any more makes room.
             self._asked_count = 0
             self._asked = {key: each // 2 for key, each in asked.items() if each > 1}
-            often = sorted(self._asked, key=self._asked.__getitem__, reverse=True)
             if len(self._wanted) >= MAX_WANTED:
-                wanted = frozenset(often[:MAX_WANTED])
-                if wanted != self._wanted:
-                    self._wanted = wanted
-        elif found and len(self._wanted) < MAX_WANTED:
-            more = [key for key in keys if key not in self._wanted]
-            room = MAX_WANTED - len(self._wanted)
-            self._wanted = self._wanted.union(more[:room])
+                # What nobody asks for any more makes room.
+                often = sorted(self._asked, key=self._asked.__getitem__, reverse=True)
+                self._change_wanted(self._that_exist(often)[:MAX_WANTED])
+        elif is_news and len(self._wanted) < MAX_WANTED:
+            often = [key for key in keys if asked.get(key, 0) >= _ASKED_OFTEN]
+            known = self._that_exist(often)
+            self._change_wanted([*self._wanted, *known][:MAX_WANTED])
+
+    def _that_exist(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of some attributes that are in an ad of some layout."""
+        layouts = [each for some in self._by_count.values() for each in some]
+        return [key for key in keys if any(key in each.places for each in layouts)]
+
+    def _change_wanted(self, keys: Iterable[bytes]) -> None:
+        wanted = frozenset(keys)
+        if wanted != self._wanted:
+            self._wanted = wanted
 
     def _follow(self, layout: Layout) -> None:
         """Bring a layout up to what is wanted, when enough ads have paid for it."""
