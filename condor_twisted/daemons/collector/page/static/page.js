@@ -4,7 +4,7 @@
 "use strict";
 
 const SUMMARY_EVERY_MS = 5000;
-const RENDER_EVERY_MS = 500;
+const RENDER_EVERY_MS = 1000;
 const RECONNECT_MS = 5000;
 const ROWS_AT_ONCE = 200;
 const SAMPLES = 120;
@@ -23,7 +23,8 @@ let renderTimer = null;
 
 const byId = (id) => document.getElementById(id);
 const integer = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const real = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 2 });
+const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -33,7 +34,7 @@ function make(tag, properties, ...children) {
 
 function draw(tag, attributes) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const pair of Object.entries(attributes)) element.setAttribute(...pair);
   return element;
 }
 
@@ -51,12 +52,8 @@ function duration(seconds) {
   return `${Math.floor(whole / 86400)} d ${Math.floor(whole / 3600) % 24} h`;
 }
 
-const memory = (mib) => (Number.isFinite(mib) ? `${real.format(mib / 1024)} GiB` : "");
+const memory = (mib) => (Number.isFinite(mib) ? `${tenths.format(mib / 1024)} GiB` : "");
 const version = (text) => /\d+\.\d+\.\d+/.exec(text ?? "")?.[0] ?? "";
-const stateClass = (state) => ({
-  Claimed: "claimed", Unclaimed: "unclaimed", Owner: "owner", Matched: "matched",
-  Preempting: "preempting", Drained: "drained",
-}[state] ?? "other");
 
 // What can be listed: rows, and columns of title, value, and optionally a text for it.
 
@@ -85,7 +82,7 @@ const VIEWS = {
       { title: "Claimed", of: (row) => row.slots.filter((slot) => slot.State === "Claimed").length },
       { title: "Cpus", of: (row) => sum(row.slots, (slot) => slot.Cpus) },
       { title: "Memory", of: (row) => sum(row.slots, (slot) => slot.Memory), as: memory },
-      { title: "Load", of: (row) => sum(row.slots, (slot) => slot.LoadAvg), as: real.format },
+      { title: "Load", of: (row) => sum(row.slots, (slot) => slot.LoadAvg), as: hundredths.format },
       attribute("System", "OpSysAndVer"),
       attribute("Arch", "Arch"),
       { title: "Heard", of: (row) => serverNow() - Math.max(...row.slots.map((slot) => slot.LastHeardFrom)), as: duration },
@@ -95,7 +92,7 @@ const VIEWS = {
     rows: () => ofType("Machine"),
     columns: [name, attribute("State", "State"), attribute("Activity", "Activity"),
       since("For", "EnteredCurrentActivity"), attribute("Cpus", "Cpus"),
-      attribute("Memory", "Memory", memory), attribute("Load", "LoadAvg", real.format),
+      attribute("Memory", "Memory", memory), attribute("Load", "LoadAvg", hundredths.format),
       attribute("User", "RemoteOwner"), heard],
   },
   Schedds: {
@@ -211,7 +208,11 @@ function render() {
 }
 
 function renderSoon() {
-  renderTimer ??= setTimeout(render, RENDER_EVERY_MS);
+  renderTimer ??= setTimeout(() => {
+    renderTimer = null;
+    if (byId("rows").matches(":active")) renderSoon(); // Somebody is just clicking there.
+    else render();
+  }, RENDER_EVERY_MS);
 }
 
 // Counts and counters.
@@ -233,7 +234,7 @@ function renderSummary(summary) {
     return ["updates", "queries"].map((kind) => Math.max(0, sample[kind] - samples[index][kind]) / seconds);
   });
   const [updateRate, queryRate] = rates.at(-1) ?? [];
-  const rate = (value) => (value === undefined ? "\u2013" : real.format(value));
+  const rate = (value) => (value === undefined ? "\u2013" : tenths.format(value));
 
   document.title = `${summary.name} \u2013 HTCondor pool`;
   byId("pool").textContent = summary.name;
@@ -246,9 +247,9 @@ function renderSummary(summary) {
     tile("Jobs running", integer.format(summary.running_jobs), `${integer.format(summary.idle_jobs)} idle`),
     tile("Updates/s", rate(updateRate), `${integer.format(counters.UpdatesTotal)} since start`),
     tile("Queries/s", rate(queryRate), `${integer.format(queries)} since start`),
-    tile("Updates lost", integer.format(counters.UpdatesLost), `${real.format(100 * counters.UpdatesLostRatio)} %`),
+    tile("Updates lost", integer.format(counters.UpdatesLost), `${tenths.format(100 * counters.UpdatesLostRatio)} %`),
     tile("Queries dropped", integer.format(counters.DroppedQueries), "for lack of workers"),
-    tile("Memory of ads", `${real.format(summary.stored_bytes / 2 ** 20)} MiB`, `${integer.format(total(summary.ads))} ads`),
+    tile("Memory of ads", `${tenths.format(summary.stored_bytes / 2 ** 20)} MiB`, `${integer.format(total(summary.ads))} ads`),
   );
 
   const states = Object.entries(summary.slots).sort(([, left], [, right]) => right - left);
@@ -256,20 +257,20 @@ function renderSummary(summary) {
   let at = 0;
   byId("bar").replaceChildren(...states.map(([state, count]) => {
     const width = (1000 * count) / all;
-    const part = draw("rect", { x: at, y: 0, width, height: 40, class: stateClass(state) });
+    const part = draw("rect", { x: at, y: 0, width, height: 40, class: state.toLowerCase() });
     at += width;
     return part;
   }));
   byId("states").replaceChildren(...states.map(([state, count]) => make("li", {},
-    make("span", { className: `swatch ${stateClass(state)}` }), `${state} `,
+    make("span", { className: `swatch ${state.toLowerCase()}` }), `${state} `,
     make("b", { textContent: integer.format(count) }), ` (${Math.round((100 * count) / all)} %)`)));
   byId("types").replaceChildren(...Object.entries(summary.ads).map(([type, count]) => make("li", {},
     `${type} `, make("b", { textContent: integer.format(count) }))));
 
   const most = Math.max(1, ...rates.map(([updates]) => updates));
-  const points = rates.map(([updates], index) => `${(600 * index) / (SAMPLES - 2)},${78 - (76 * updates) / most}`);
+  const points = rates.map(([updates], index) => `${600 - (600 * (rates.length - 1 - index)) / (SAMPLES - 2)},${78 - (76 * updates) / most}`);
   byId("rate").replaceChildren(draw("polyline", { points: points.join(" ") }));
-  byId("rate-text").textContent = `now ${rate(updateRate)}, at most ${real.format(most)} in the last `
+  byId("rate-text").textContent = `now ${rate(updateRate)}, at most ${tenths.format(most)} in the last `
     + duration((samples.at(-1).time - samples[0].time) || 0);
 }
 
@@ -283,10 +284,8 @@ async function pollSummary() {
 
 // The stream of changes.
 
-function showStatus(text, style) {
-  if (byId("status").textContent !== text) byId("status").textContent = text;
-  byId("status").className = `badge ${style}`;
-}
+const showStatus = (text, style) =>
+  Object.assign(byId("status"), { textContent: text, className: `badge ${style}` });
 
 function connect() {
   const query = new URLSearchParams({ type: "Any", snapshot: "true", projection: PROJECTION.join(",") });
@@ -320,7 +319,7 @@ for (const title of Object.keys(VIEWS)) {
   byId("views").append(make("label", {}, input, title));
 }
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
-byId("search").addEventListener("input", () => { shownRows = ROWS_AT_ONCE; renderSoon(); });
+byId("search").addEventListener("input", () => { shownRows = ROWS_AT_ONCE; render(); });
 byId("more").addEventListener("click", () => { shownRows += ROWS_AT_ONCE; render(); });
 renderHead();
 render();
