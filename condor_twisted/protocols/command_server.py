@@ -269,18 +269,19 @@ class CommandServer:
         )
 
     def holds(self, permission: Permission, peer: Peer) -> bool:
-        """Whether a peer holds a further level."""
-        decision = holds(
-            permission, peer, self.security.policies, self.security.authorizer
-        )
+        """Whether a peer holds a further level.
+
+        Where that hangs on host names that nobody has looked up, it does not; see
+        `Registration.also_asks`.
+        """
+        security = self.security
+        decision = holds(permission, peer, security.policies, security.authorizer)
         if decision.needs_names and peer.host_names is None:
-            known = self.host.names.known(peer.address) or ()
-            decision = holds(
-                permission,
-                _with_names(peer, known),
-                self.security.policies,
-                self.security.authorizer,
-            )
+            known = self.host.names.known(peer.address)
+            if known is None:
+                return False
+            named = _with_names(peer, known)
+            decision = holds(permission, named, security.policies, security.authorizer)
         return decision.allowed
 
     def unknown_command(self, number: int, peer: Peer) -> None:

@@ -1,7 +1,7 @@
 """CEDAR over TCP: frames to messages, messages to frames, with back-pressure.
 
 `ReliSockProtocol` is a *message channel*; what the messages mean is its owner's
-business (`command_server.ServerConnection`, `commands.ClientChannel`).
+business (`server_connection.ServerConnection`, `client_channel.ClientChannel`).
 
 Reading
     Bytes go into a `StreamFramer`. Whole messages are taken out one at a time, and
@@ -63,6 +63,8 @@ UNREAD_LIMIT_BYTES: Final = 1_048_576 + 5
 WRITE_PROGRESS_SECONDS: Final = 60.0
 #: Longer messages and parts are cut into frames of this size.
 PART_BYTES: Final = 262_144
+#: So many messages of one connection are handled before others get their turn.
+MESSAGES_PER_TURN: Final = 500
 #: So much may be written before the transport is asked to say when it is full.
 _UNWATCHED_BYTES: Final = 65_536
 
@@ -193,7 +195,12 @@ class ReliSockProtocol:
         except Exception:
             self._failed(Failure())
             return
-        if self.receiver is None or self._delivering or self._write_blocked:
+        if (
+            self.receiver is None
+            or self._delivering
+            or self._write_blocked
+            or self._turn is not None
+        ):
             if framer.buffered_bytes > UNREAD_LIMIT_BYTES and not self._reading_paused:
                 self._pause_reading()
             return
@@ -237,7 +244,12 @@ class ReliSockProtocol:
 
     def resume(self) -> None:
         """Deliver what has come, after ``receiver`` was set again."""
-        if self._delivering or self._write_blocked or self.receiver is None:
+        if (
+            self._delivering
+            or self._write_blocked
+            or self.receiver is None
+            or self._turn is not None
+        ):
             return
         if self._framer.buffered_bytes:
             self._deliver()
@@ -287,13 +299,16 @@ class ReliSockProtocol:
     def _deliver(self) -> None:
         framer = self._framer
         self._delivering = True
-        delivered = False
+        delivered = 0
         try:
             while (receiver := self.receiver) is not None:
+                if delivered == MESSAGES_PER_TURN:
+                    self._take_turn_later()
+                    return
                 message = framer.next_message()
                 if message is None:
                     break
-                delivered = True
+                delivered += 1
                 receiver(message)
                 if self._write_blocked:
                     break
@@ -415,7 +430,7 @@ class ReliSockProtocol:
                     data = self._framer.frame_part(part, False)
                 else:
                     if queued.waits:
-                        self._turn = self.clock.callLater(0, self._take_turn)
+                        self._take_turn_later()
                         return
                     continue
             except Exception:
@@ -430,9 +445,16 @@ class ReliSockProtocol:
         if self._closing and not self._parts:
             self._close()
 
+    def _take_turn_later(self) -> None:
+        """Let the reactor serve others first."""
+        if self._turn is None:
+            self._turn = self.clock.callLater(0, self._take_turn)
+
     def _take_turn(self) -> None:
         self._turn = None
-        self._write_parts()
+        if self._parts:
+            self._write_parts()
+        self.resume()
 
     def _expect_progress(self) -> None:
         self._write_deadline = self._sweep.seconds() + WRITE_PROGRESS_SECONDS

@@ -1,27 +1,28 @@
 """Constraints over many stored ads.
 
 What a constraint says of an ad depends on the attributes that it names, and these
-take few values in a pool. So their texts are gathered for a slice of ads at a time, and
-each new combination is evaluated once. The verdict is also remembered with the ad, so
-that the same question costs next to nothing as long as the ad is not updated.
+take few values in a pool. So their texts come from the table's columns, and each new
+combination is evaluated once. Where the constraint demands a certain value of an
+attribute, only the ads that have it are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
+from condor_twisted.classad.closures import Equality
 from condor_twisted.classad.expressions import Constraint, parse_constraint
-from condor_twisted.daemons.collector.state.records import (
-    MAX_REMEMBERED,
-    AdRecord,
-    raw_values,
-)
+from condor_twisted.daemons.collector.state.records import AdRecord, raw_values
+from condor_twisted.daemons.collector.state.tables import MAX_COLUMNS, AdTable
 
 __all__ = ["QueryConstraint"]
 
 _CURRENT_TIME: Final = "currenttime"
 _MAX_COMBINATIONS: Final = 8192
+#: Ads that are looked up in one step, and the most such steps.
+_REFRESHED: Final = 500
+_MAX_ROUNDS: Final = 1000
 #: Longer texts are not kept.
 _MAX_KEPT_BYTES: Final = 128
 
@@ -41,8 +42,6 @@ class QueryConstraint:
         is_expensive: Whether it belongs to a worker.
         is_lasting: Whether it is worth keeping for the next query with this text.
         references: The attributes that it names, in lower case.
-        alternatives: Ways to find all ads that can match: in each of them at least
-            one of these attributes has the string beside it, ignoring case.
 
     Raises:
         ExpressionError: The text is no expression, or beyond a limit.
@@ -53,7 +52,7 @@ class QueryConstraint:
         "_combinations",
         "_constraint",
         "_names",
-        "alternatives",
+        "_ways",
         "is_always_true",
         "is_expensive",
         "is_lasting",
@@ -71,17 +70,47 @@ class QueryConstraint:
         self.is_lasting: Final = (
             constraint.is_compiled and _CURRENT_TIME not in constraint.references
         )
-        ways: list[Sequence[tuple[str, str]]] = [
+        # Ways to find all ads that can match: in each of them at least one of some
+        # attributes equals the value beside it.
+        ways: list[Sequence[Equality]] = [
             (pair,) for pair in constraint.equalities.items()
         ]
         if constraint.alternatives:
             ways.append(constraint.alternatives)
-        self.alternatives: Final = tuple(ways)
+        self._ways: Final = tuple(ways)
         self._names: Final = tuple(constraint.references)
         self._combinations: dict[tuple[bytes | None, ...], bool] = {}
 
-    def verdicts(self, records: Sequence[AdRecord]) -> list[bool]:
-        """Which of some ads match.
+    def candidates(self, table: AdTable) -> Generator[None, None, list[AdRecord]]:
+        """The ads of a table that may match; each step does bounded work.
+
+        The columns that the constraint needs are up to date afterwards.
+        """
+        if not self.is_lasting or len(self._names) > MAX_COLUMNS:
+            return list(table.records.values())
+        for _ in range(_MAX_ROUNDS):
+            ready = True
+            for name in self._names:
+                ready = table.column(name).refresh(table.records, _REFRESHED) and ready
+            if ready:
+                break
+            yield
+        # Under a flood of updates the last few are looked up at once.
+        for name in self._names:
+            table.column(name).refresh(table.records, len(table.records))
+        best: dict[str, None] | None = None
+        for way in self._ways:
+            keys: dict[str, None] = {}
+            for name, value in way:
+                keys.update(dict.fromkeys(table.column(name).find(value)))
+            if best is None or len(keys) < len(best):
+                best = keys
+        if best is None:
+            return list(table.records.values())
+        return [table.records[key] for key in best]
+
+    def verdicts(self, table: AdTable, records: Sequence[AdRecord]) -> list[bool]:
+        """Which of some ads of a table match.
 
         Raises:
             TooExpensive: One of them needs a worker.
@@ -89,41 +118,37 @@ class QueryConstraint:
         """
         if not self.is_lasting:
             return [self._constraint.matches(record) for record in records]
-        known = [record.memo.get(self) for record in records]
-        missing = [index for index, verdict in enumerate(known) if verdict is None]
-        if missing:
-            fresh = [records[index] for index in missing]
-            for index, verdict in zip(missing, self._judge(fresh), strict=True):
-                known[index] = verdict
-        return [verdict is True for verdict in known]
-
-    def _judge(self, records: Sequence[AdRecord]) -> list[bool]:
-        """The verdicts about ads that are not remembered yet."""
-        columns = [raw_values(records, name) for name in self._names]
+        names = self._names
+        columns = [self._texts(table, name, records) for name in names]
         combinations = self._combinations
         found: list[bool] = []
-        for index, combination in enumerate(
-            zip(*columns, strict=True) if columns else [()] * len(records)
-        ):
+        rows = zip(*columns, strict=True) if columns else [()] * len(records)
+        for index, combination in enumerate(rows):
             verdict = combinations.get(combination)
-            record = records[index]
             if verdict is None:
                 source = {
                     name: text
-                    for name, text in zip(self._names, combination, strict=True)
+                    for name, text in zip(names, combination, strict=True)
                     if text is not None
                 }
                 verdict = self._constraint.quick_match(source)
                 if verdict is None:
-                    found.append(self._constraint.matches(record))
-                    continue
-                self._keep(combination, verdict)
-            memo = record.memo
-            if len(memo) >= MAX_REMEMBERED:
-                memo.clear()
-            memo[self] = verdict
+                    verdict = self._constraint.matches(records[index])
+                else:
+                    self._keep(combination, verdict)
             found.append(verdict)
         return found
+
+    def _texts(
+        self, table: AdTable, name: str, records: Sequence[AdRecord]
+    ) -> list[bytes | None]:
+        """An attribute's texts in some ads: of the column, where that is right."""
+        column = table.column(name)
+        if column.changed:
+            # Something changed since the ads were selected.
+            return raw_values(records, name)
+        texts = column.texts
+        return [texts[record.key] for record in records]
 
     def _keep(self, combination: tuple[bytes | None, ...], verdict: bool) -> None:
         if any(

@@ -88,19 +88,6 @@ class QueryPart:
     refreshes_own: bool = False
     hits: list[AdRecord] = field(default_factory=list)
 
-    def candidates(self) -> list[AdRecord]:
-        """The ads that may match: a few, where an index helps, or all."""
-        ways = () if self.constraint is None else self.constraint.alternatives
-        found: list[AdRecord] = []
-        for table in self.tables:
-            best: list[AdRecord] | None = None
-            for way in ways:
-                some = table.candidates(way)
-                if some is not None and (best is None or len(some) < len(best)):
-                    best = some
-            found.extend(table.records.values() if best is None else best)
-        return found
-
 
 @dataclass(slots=True)
 class QueryPlan:
@@ -173,24 +160,40 @@ class QueryPlan:
         left = min(self.limit - self.matched, part.limit)
         if left <= 0:
             return
-        records = part.candidates()
-        if part.constraint is None and not part.skips_absent:
-            part.hits = records[:left]
-            self.examined += len(part.hits)
-            self.matched += len(part.hits)
-            return
+        for table in part.tables:
+            yield from self._select_from(part, table, left)
+            if len(part.hits) >= left:
+                self.matched -= len(part.hits) - left
+                del part.hits[left:]
+                return
+
+    def _select_from(
+        self, part: QueryPart, table: AdTable, left: int
+    ) -> Iterator[None]:
+        constraint = part.constraint
+        if constraint is None:
+            records = list(table.records.values())
+            if not part.skips_absent:
+                del records[max(0, left - len(part.hits)) :]
+                self.examined += len(records)
+                self.take(part, records)
+                return
+        else:
+            records = yield from constraint.candidates(table)
         for start in range(0, len(records), _SLICE):
             if start:
                 yield
             some = records[start : start + _SLICE]
             self.examined += len(some)
-            if part.constraint is not None:
-                some = list(compress(some, part.constraint.verdicts(some)))
+            if constraint is not None:
+                some = list(compress(some, constraint.verdicts(table, some)))
             self.take(part, some)
             if len(part.hits) >= left:
-                self.matched -= len(part.hits) - left
-                del part.hits[left:]
                 return
+
+    def left_for(self, part: QueryPart) -> int:
+        """How many more ads a part may have."""
+        return min(self.limit - self.matched, part.limit - len(part.hits))
 
     def take(self, part: QueryPart, records: list[AdRecord]) -> None:
         """Add ads that match to a part's hits."""

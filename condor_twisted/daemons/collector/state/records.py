@@ -261,8 +261,7 @@ class AdRecord(_Lines):
         identity: Who sent it.
         is_checked: Whether each expression in ``body`` is known to parse.
         lifetime_override_seconds: A lifetime that the collector gave the ad.
-        memo: Things remembered about this record: values of attributes, verdicts of
-            constraints, projected bytes.
+        memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
         prefixed: Body and tail in the form of encrypted streams, if remembered.
     """

@@ -305,16 +305,16 @@ class Housekeeper:
     ) -> Iterator[None]:
         # Kept for compatibility: private ads are marked, but not swept here.
         for each in (table,) if private is None else (table, private):
-            records = list(each.records.values())
-            for start in range(0, len(records), _SLICE):
-                some = records[start : start + _SLICE]
-                try:
-                    matching = compress(some, constraint.verdicts(some))
-                except TooExpensive as error:
-                    raise InvalidationRefused(str(error)) from error
-                for record in matching:
-                    _mark(record, heard)
-                yield
+            try:
+                records = yield from constraint.candidates(each)
+                for start in range(0, len(records), _SLICE):
+                    some = records[start : start + _SLICE]
+                    for record in compress(some, constraint.verdicts(each, some)):
+                        _mark(record, heard)
+                        each.mark_changed(record.key)
+                    yield
+            except TooExpensive as error:
+                raise InvalidationRefused(str(error)) from error
         sweep = Sweep()
         yield from self.sweep(now, sweep, [table])
         done.removed = len(sweep.removed)

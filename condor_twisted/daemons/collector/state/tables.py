@@ -6,12 +6,11 @@ Source: ``src/condor_collector.V6/collector_engine.cpp``.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from condor_twisted.classad.literals import NOT_LITERAL
-from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.columns import Column
 from condor_twisted.daemons.collector.state.kinds import (
     ANY_ORDER,
     STANDARD_KINDS,
@@ -20,10 +19,10 @@ from condor_twisted.daemons.collector.state.kinds import (
 )
 from condor_twisted.daemons.collector.state.records import AdRecord
 
-__all__ = ["INDEXED_NAMES", "AdStore", "AdTable", "Change", "ChangeKind", "Observer"]
+__all__ = ["MAX_COLUMNS", "AdStore", "AdTable", "Change", "ChangeKind", "Observer"]
 
-#: Attributes by which ads are asked for so often that they get an index.
-INDEXED_NAMES: Final = frozenset({attributes.NAME.lower(), attributes.MACHINE.lower()})
+#: At most so many columns per table.
+MAX_COLUMNS: Final = 8
 
 
 class ChangeKind(enum.Enum):
@@ -52,52 +51,6 @@ class Change:
 Observer: TypeAlias = Callable[[Change], None]
 
 
-class _ValueIndex:
-    """Which keys have a certain string in one attribute, ignoring case.
-
-    Ads whose attribute is an expression may have any value, and come with each.
-    """
-
-    __slots__ = ("_always", "_keys", "_name", "_value_of")
-
-    def __init__(self, name: str, records: Iterable[AdRecord]) -> None:
-        self._name = name
-        self._keys: dict[str, dict[str, None]] = {}
-        self._value_of: dict[str, str] = {}
-        self._always: dict[str, None] = {}
-        for record in records:
-            self.put(record)
-
-    def put(self, record: AdRecord) -> None:
-        key = record.key
-        value = record.literal(self._name)
-        if isinstance(value, str):
-            lowered = value.lower()
-            if self._value_of.get(key) == lowered:
-                return
-            self.remove(key)
-            self._value_of[key] = lowered
-            self._keys.setdefault(lowered, {})[key] = None
-            return
-        self.remove(key)
-        if value is NOT_LITERAL:
-            self._always[key] = None
-
-    def remove(self, key: str) -> None:
-        self._always.pop(key, None)
-        value = self._value_of.pop(key, None)
-        if value is None:
-            return
-        keys = self._keys[value]
-        del keys[key]
-        if not keys:
-            del self._keys[value]
-
-    def find(self, value: str) -> Iterator[str]:
-        yield from self._keys.get(value.lower(), ())
-        yield from self._always
-
-
 class AdTable:
     """The ads of one kind, by key.
 
@@ -109,13 +62,13 @@ class AdTable:
         peak_count: The most that there ever were.
     """
 
-    __slots__ = ("_indexes", "kind", "peak_count", "records")
+    __slots__ = ("_columns", "kind", "peak_count", "records")
 
     def __init__(self, kind: AdKind) -> None:
         self.kind: Final = kind
         self.records: dict[str, AdRecord] = {}
         self.peak_count = 0
-        self._indexes: dict[str, _ValueIndex] = {}
+        self._columns: dict[str, Column] = {}
 
     def __len__(self) -> int:
         """How many ads there are."""
@@ -124,11 +77,12 @@ class AdTable:
     def put(self, record: AdRecord) -> AdRecord | None:
         """Store an ad; the one that it replaces is returned."""
         records = self.records
-        old = records.get(record.key)
-        records[record.key] = record
-        if self._indexes:
-            for index in self._indexes.values():
-                index.put(record)
+        key = record.key
+        old = records.get(key)
+        records[key] = record
+        if self._columns:
+            for column in self._columns.values():
+                column.changed.add(key)
         if old is None and len(records) > self.peak_count:
             self.peak_count = len(records)
         return old
@@ -137,29 +91,29 @@ class AdTable:
         """Take an ad out, if it is there."""
         record = self.records.pop(key, None)
         if record is not None:
-            for index in self._indexes.values():
-                index.remove(key)
+            for column in self._columns.values():
+                column.changed.add(key)
         return record
 
-    def candidates(self, way: Sequence[tuple[str, str]]) -> list[AdRecord] | None:
-        """The ads that may have one of these strings in the attribute beside it.
+    def column(self, name: str) -> Column:
+        """The column of an attribute, made if there is none.
 
         Args:
-            way: Attributes' names in lower case, each with a string; case is ignored.
-
-        Returns:
-            ``None`` if an attribute has no index; else all ads that have one of the
-            values, and those where only an evaluation can tell.
+            name: The attribute's name in lower case.
         """
-        keys: dict[str, None] = {}
-        for name, value in way:
-            if name not in INDEXED_NAMES:
-                return None
-            index = self._indexes.get(name)
-            if index is None:
-                index = self._indexes[name] = _ValueIndex(name, self.records.values())
-            keys.update(dict.fromkeys(index.find(value)))
-        return [self.records[key] for key in keys]
+        column = self._columns.pop(name, None)
+        if column is None:
+            column = Column(name, self.records)
+            if len(self._columns) >= MAX_COLUMNS:
+                # The one that was not asked for the longest.
+                del self._columns[next(iter(self._columns))]
+        self._columns[name] = column
+        return column
+
+    def mark_changed(self, key: str) -> None:
+        """An ad's own text was changed in its place."""
+        for column in self._columns.values():
+            column.changed.add(key)
 
 
 class AdStore:

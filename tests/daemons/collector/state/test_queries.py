@@ -56,7 +56,7 @@ class ConstraintTests(SynchronousTestCase):
                     assert constraint is not None
                     found = [
                         record.key
-                        for record in plan.parts[0].candidates()
+                        for record in plan.parts[0].tables[0].records.values()
                         if constraint.matches(record)
                     ]
                 else:
@@ -106,8 +106,58 @@ class ConstraintTests(SynchronousTestCase):
         self.pool.update(0, {"MyType": "Machine", "Name": "x", "Machine": "Host"})
         asked = {"Requirements": X('(Name == "host" || Machine == "host")')}
         plan = self.pool.state.plan_query(STARTD, ad(asked), Requester(), NOW)
-        self.assertEqual([each.key for each in plan.parts[0].candidates()], ["x"])
+        list(plan.select())
+        self.assertEqual(plan.examined, 1)
         self.assertEqual(self.pool.names(STARTD, asked), ["x"])
+
+    def test_equal_numbers_are_looked_up(self) -> None:
+        """Asking for one value looks at the ads that have it, of whatever type."""
+        self.pool.update(0, {"MyType": "Machine", "Name": "r", "N": 3.0})
+        self.pool.update(0, {"MyType": "Machine", "Name": "x", "N": X("1 + 2")})
+        self.pool.update(0, {"MyType": "Machine", "Name": "t", "N": "3"})
+        for expression, expected, examined in (
+            ("((N == 3))", ["r", "s3", "x"], 3),
+            ("3.0 == N", ["r", "s3", "x"], 3),
+            ("N =?= 3", ["s3", "x"], 3),
+            ('N == "3"', ["t"], 2),
+            ("N == 3 && B", ["s3"], 3),
+            ("N == 77", [], 1),
+            ('N == 3 || Str == "abc"', ["r", "s1", "s2", "s3", "s4", "s5", "x"], 7),
+        ):
+            plan = self.pool.state.plan_query(
+                STARTD, ad({"Requirements": X(expression)}), Requester(), NOW
+            )
+            list(plan.select())
+            keys = sorted(record.key for record in plan.parts[0].hits)
+            self.assertEqual((keys, plan.examined), (expected, examined), expression)
+
+    def test_columns_are_few(self) -> None:
+        """However many attributes are asked for, the answers are right."""
+        for number in range(12):
+            self.pool.update(0, {"MyType": "Machine", "Name": "p", **padding(12)})
+            asked: dict[str, AdValue] = {
+                "Requirements": X(f"Padding{number} == {number} || N == 2")
+            }
+            self.assertEqual(self.pool.names(STARTD, asked), ["p", "s2"])
+        everything = " || ".join(f"Padding{number} == 99" for number in range(12))
+        asked = {"Requirements": X(f"{everything} || N == 1")}
+        self.assertEqual(self.pool.names(STARTD, asked), ["s1"])
+
+    def test_ads_that_change_while_selecting(self) -> None:
+        """Ads that come and go during a scan neither break it nor mislead it."""
+        for number in range(1200):
+            self.pool.update(0, {"MyType": "Machine", "Name": f"m{number}", "N": 50})
+        plan = self.pool.state.plan_query(
+            STARTD, ad({"Requirements": X("N > 49")}), Requester(), NOW
+        )
+        for step, _ in enumerate(plan.select()):
+            self.pool.update(0, {"MyType": "Machine", "Name": f"m{step}", "N": 1})
+            self.pool.invalidate(
+                Command.INVALIDATE_STARTD_ADS, {"Name": f"m{1100 + step}"}
+            )
+        found = {record.key for record in plan.parts[0].hits}
+        self.assertTrue({f"m{number}" for number in range(100, 1000)} <= found)
+        self.assertFalse(found & {"s1", "s5"})
 
     def test_layouts_and_single_ads_agree(self) -> None:
         """Ads of a known layout are found by the same constraints as others."""
@@ -505,7 +555,7 @@ class PrivacyTests(SynchronousTestCase):
             )
             constraint = plan.parts[0].constraint
             assert constraint is not None
-            for record in plan.parts[0].candidates():
+            for record in plan.parts[0].tables[0].records.values():
                 self.assertFalse(constraint.matches(record))
 
     def test_mnh_5_8_private_table_is_for_two_commands(self) -> None:
