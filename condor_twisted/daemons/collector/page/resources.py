@@ -34,6 +34,7 @@ from condor_twisted.daemons.collector.page.summary import PoolSummary, count_poo
 from condor_twisted.daemons.collector.page.view import PoolView
 from condor_twisted.daemons.collector.state.queries import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.workers import NoRoom
 
 __all__ = [
     "AdsResource",
@@ -228,9 +229,8 @@ class AdsResource(Leaf):
     def _failed(self, failure: Failure, request: Request) -> None:
         if failure.check(CancelledError):
             return  # the client went away
-        error = failure.value
-        if isinstance(error, RequestRefused):
-            code, problem = error.code, error.problem
+        if failure.check(NoRoom):
+            code, problem = 503, "too many expensive queries are under way"
         elif failure.check(QueryRefused):
             code, problem = 400, "constraint is beyond what one query may cost"
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.queries import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.turns import in_turns
 
 __all__ = ["PoolView", "StateView"]
 
@@ -108,23 +109,10 @@ class StateView:
 
     def select(self, plan: QueryPlan) -> Deferred[None]:
         """Find the ads in slices, one per turn of the reactor."""
-        done: Deferred[None] = Deferred()
-        self._slice(plan, plan.select(), done)
-        return done
+        done: Deferred[None] = in_turns(plan.select(), self._reactor)
 
-    def _slice(
-        self, plan: QueryPlan, steps: Iterator[None], done: Deferred[None]
-    ) -> None:
-        if done.called:  # cancelled
-            return
-        try:
-            next(steps)
-        except StopIteration:
+        def check(result: None) -> None:
             if plan.is_expensive:
-                done.errback(QueryRefused("the constraint is too expensive"))
-            else:
-                done.callback(None)
-        except Exception:
-            done.errback()
-        else:
-            self._reactor.callLater(0, self._slice, plan, steps, done)
+                raise QueryRefused("the constraint is too expensive")
+
+        return done.addCallback(check)
