@@ -30,7 +30,11 @@ from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.state.statistics import UpdateStatistics
 from condor_twisted.daemons.collector.state.tables import AdStore
-from condor_twisted.daemons.collector.state.updates import Accepted, UpdateReceiver
+from condor_twisted.daemons.collector.state.updates import (
+    Accepted,
+    UpdateReceiver,
+    own_record,
+)
 from condor_twisted.wire.messages import EncodedAd, SecretCipher
 
 __all__ = ["CollectorState"]
@@ -244,6 +248,4 @@ class CollectorState:
             lines.append(format_line(name, value))
         fresh = sort_lines(lines)
         fresh.private_lines = record.private_lines
-        tail_count = record.tail_count
-        heard = record.last_heard_unix
-        return AdRecord(record.kind, record.key, fresh, record.tail, tail_count, heard)
+        return own_record(fresh, record.last_heard_unix)
