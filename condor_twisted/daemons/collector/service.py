@@ -46,7 +46,7 @@ from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.turns import in_turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
 from condor_twisted.errors import ConfigError, RemoteProtocolError
-from condor_twisted.protocols.endpoints import SocketOptions
+from condor_twisted.protocols.command_ports import SocketOptions
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
 from condor_twisted.security.peer import Peer

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ClientFactory
 
+import condor_twisted
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import Daemon
@@ -90,6 +94,17 @@ class PoolPageTests(DaemonTestCase):
         for http in (None, "none", "NONE"):
             collector = self.make(http)
             self.assertIsNone(collector.page)
+
+    def test_lazy(self) -> None:
+        """A collector without a page has no web server; neither needs a reactor yet."""
+        program = (
+            "import sys; from condor_twisted.daemons.collector import Collector; "
+            "assert 'twisted.web' not in sys.modules; "
+            "import condor_twisted.daemons.collector.page; "
+            "assert 'twisted.internet.reactor' not in sys.modules"
+        )
+        root = Path(condor_twisted.__file__).parents[1]
+        subprocess.run([sys.executable, "-c", program], check=True, cwd=root)
 
     def test_stop(self) -> None:
         """The page goes with the collector, streams and all, and comes back with it."""

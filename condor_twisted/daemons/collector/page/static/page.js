@@ -25,6 +25,7 @@ const byId = (id) => document.getElementById(id);
 const integer = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const collator = new Intl.Collator("en", { numeric: true });
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -122,7 +123,7 @@ function compare(left, right) {
   if (left === undefined || left === null || Number.isNaN(left)) return 1;
   if (right === undefined || right === null || Number.isNaN(right)) return -1;
   if (typeof left === "number" && typeof right === "number") return left - right;
-  return String(left).localeCompare(String(right), "en", { numeric: true });
+  return collator.compare(String(left), String(right));
 }
 
 function shownText(column, value) {
@@ -151,7 +152,7 @@ function renderTable() {
   const { rows, columns } = VIEWS[view];
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const all = rows().map((row) => ({ row, values: columns.map((column) => column.of(row)) }));
-  const found = all.filter(({ values }) => {
+  const found = words.length === 0 ? [...all] : all.filter(({ values }) => {
     const text = values.join("\n").toLowerCase();
     return words.every((word) => text.includes(word));
   });
