@@ -1,8 +1,8 @@
 r"""Realistic ads to advertise: what real daemons send, and what makes trouble.
 
 The templates are ads of real daemons (25.14) without the attributes that a collector
-stamps, their names and times replaced. Each generated ad takes one, gives it an identity
-and, where asked, adds attributes with everything that a codec could damage.
+stamps, their names and times replaced. Each generated ad takes one, gives it an
+identity and, where asked, adds attributes with everything that a codec could damage.
 
 An `Ad` maps attribute names to expression text in old ClassAd syntax, the syntax of the
 wire and of ``condor_status -long``. Texts are in the printers' own form, so that an ad
@@ -56,7 +56,7 @@ TROUBLESOME: Mapping[str, str] = {
         "Memory / 2,undefined)"
     ),
     "InteropOperators": (
-        "(Cpus * 2 - 1) % 3 >= 1 || !(State =?= \"Claimed\") && Arch =!= undefined"
+        '(Cpus * 2 - 1) % 3 >= 1 || !(State =?= "Claimed") && Arch =!= undefined'
     ),
     "InteropTernary": '(Memory ?: 0) > 10 ? split("a,b",",")[0] : MY.Name',
 }
@@ -83,9 +83,15 @@ def slot_ad(
         The ad, about 200 attributes and 9 kB with `TROUBLESOME`, 6 kB without.
     """
     number = slot.removeprefix("slot").partition("_")[0]
-    return _made(
-        "slot", machine, port, {"Name": string(f"{slot}@{machine}"), "SlotID": number}
-    ) | overrides
+    return (
+        _made(
+            "slot",
+            machine,
+            port,
+            {"Name": string(f"{slot}@{machine}"), "SlotID": number},
+        )
+        | overrides
+    )
 
 
 def startd_ad(machine: str, port: int = 4001) -> Ad:
@@ -103,9 +109,7 @@ def master_ad(machine: str, port: int = 4003) -> Ad:
     return _made("master", machine, port, {"Name": string(machine)})
 
 
-def submitter_ad(
-    user: str, schedd: str, port: int = 4002, **overrides: str
-) -> Ad:
+def submitter_ad(user: str, schedd: str, port: int = 4002, **overrides: str) -> Ad:
     """Make the ad of one user's queue at one schedd."""
     identity = {"Name": string(user), "ScheddName": string(schedd)}
     return _made("submitter", schedd, port, identity) | overrides
@@ -156,6 +160,8 @@ def _template(name: str) -> str:
 
 
 def _made(template: str, machine: str, port: int, identity: Mapping[str, str]) -> Ad:
-    text = _template(template).replace("@MACHINE@", machine).replace("@PORT@", str(port))
+    text = (
+        _template(template).replace("@MACHINE@", machine).replace("@PORT@", str(port))
+    )
     ad = dict(line.split(" = ", 1) for line in text.splitlines())
-    return ad | identity
+    return {**ad, **identity}

@@ -1,8 +1,8 @@
 """Chroots that hold the real HTCondor, made once and used again.
 
-Debian's own packages, from the mirror that this machine's own apt sources name. A chroot
-is made under a temporary name and moved into place when it is whole, so that a run that
-was cut off leaves nothing that a later one would take for finished.
+Debian's own packages, from the mirror that this machine's own apt sources name. A
+chroot is made under a temporary name and moved into place when it is whole, so that a
+run that was cut off leaves nothing that a later one would take for finished.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from interop.errors import CannotRun
 
-__all__ = ["LOCATION_VARIABLE", "SUITES", "Suite", "apt_mirror", "find_chroot"]
+__all__ = ["LOCATION_VARIABLE", "SUITES", "apt_mirror", "find_chroot"]
 
 LOCATION_VARIABLE = "CONDOR_TWISTED_CHROOTS"
 _DEFAULT_LOCATION = "/var/tmp/condor-twisted-interop"
@@ -26,18 +25,11 @@ _SUBMITTER = "tester"
 _INSTALL_SECONDS = 420
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """One release of Debian with the HTCondor that it carries."""
-
-    name: str
-    series: str
+SUITES = ("sid", "trixie")
+"""Debian's releases with HTCondor 25 and with HTCondor 23."""
 
 
-SUITES = (Suite("sid", "25."), Suite("trixie", "23."))
-
-
-def find_chroot(suite: Suite) -> Path:
+def find_chroot(suite: str) -> Path:
     """Give the suite's chroot, and make it when there is none.
 
     Raises:
@@ -48,7 +40,7 @@ def find_chroot(suite: Suite) -> Path:
     if platform.system() != "Linux":
         raise CannotRun("the real HTCondor's chroot needs Linux")
     base = Path(os.environ.get(LOCATION_VARIABLE, _DEFAULT_LOCATION))
-    root = base / suite.name
+    root = base / suite
     if not _is_complete(root):
         print(f"making {root} (one or two minutes, once)", flush=True)
         _make(suite, base, root)
@@ -70,21 +62,24 @@ def _is_complete(root: Path) -> bool:
     return (root / "usr/sbin/condor_collector").exists()
 
 
-def _make(suite: Suite, base: Path, root: Path) -> None:
+def _make(suite: str, base: Path, root: Path) -> None:
     if root.exists():
-        raise CannotRun(f"{root} exists but holds no HTCondor: remove it or look elsewhere")
+        raise CannotRun(
+            f"{root} exists but holds no HTCondor: remove it or look elsewhere"
+        )
     mirror = apt_mirror(_source_texts())
     if mirror is None:
         raise CannotRun("this machine's apt sources name no Debian mirror")
     _install_debootstrap()
     base.mkdir(parents=True, exist_ok=True)
-    log = base / f"{suite.name}.log"
-    unfinished = base / f".{suite.name}.{os.getpid()}"
+    log = base / f"{suite}.log"
+    unfinished = base / f".{suite}.{os.getpid()}"
     try:
         with log.open("wb") as sink:
             _step(
-                ["debootstrap", "--variant=minbase", suite.name, str(unfinished), mirror],
-                log, sink.fileno(),
+                ["debootstrap", "--variant=minbase", suite, str(unfinished), mirror],
+                log,
+                sink.fileno(),
             )
             shutil.copy("/etc/resolv.conf", unfinished / "etc/resolv.conf")
             policy = unfinished / "usr/sbin/policy-rc.d"
@@ -96,9 +91,19 @@ def _make(suite: Suite, base: Path, root: Path) -> None:
                 "apt-get install -y -q --no-install-recommends condor && apt-get clean"
             )
             _step(
-                ["unshare", "--mount", "--propagation", "private", "chroot",
-                 str(unfinished), "sh", "-c", install],
-                log, sink.fileno(),
+                [
+                    "unshare",
+                    "--mount",
+                    "--propagation",
+                    "private",
+                    "chroot",
+                    str(unfinished),
+                    "sh",
+                    "-c",
+                    install,
+                ],
+                log,
+                sink.fileno(),
             )
         if not _is_complete(unfinished):
             raise CannotRun(f"Debian's condor brought no collector; see {log}")
@@ -148,4 +153,6 @@ def _add_submitter(root: Path) -> None:
     """Give the chroot the ordinary user who submits jobs."""
     users = (root / "etc/passwd").read_text()
     if not re.search(rf"^{_SUBMITTER}:", users, re.MULTILINE):
-        _step(["chroot", str(root), "useradd", "-m", _SUBMITTER], None, subprocess.DEVNULL)
+        _step(
+            ["chroot", str(root), "useradd", "-m", _SUBMITTER], None, subprocess.DEVNULL
+        )

@@ -28,7 +28,13 @@ ParsedAd = dict[str, str]
 """One ad: attribute name to expression text, both as printed."""
 
 _KEY_ATTRIBUTES = (
-    "MyType", "Name", "Machine", "ScheddName", "NegotiatorName", "HashName", "Owner",
+    "MyType",
+    "Name",
+    "Machine",
+    "ScheddName",
+    "NegotiatorName",
+    "HashName",
+    "Owner",
 )
 _PRESENT = "<whole>"
 

@@ -16,11 +16,17 @@ __all__ = ["RULES", "Rule", "explain"]
 
 _NEAR_SECONDS = 900
 _DURATION = re.compile(r"(\d+)\+(\d\d):(\d\d):(\d\d)")
+_MOMENT = re.compile(r"\b1[0-9]{9}\b")
+_CLOCK = re.compile(r"\d\d[:/]\d\d")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][-+]?\d+)?")
 
 
 def _are_numbers(left: str | None, right: str | None) -> bool:
     return all(text is not None and _NUMBER.fullmatch(text) for text in (left, right))
+
+
+def _numbers_if_there(left: str | None, right: str | None) -> bool:
+    return all(text is None or _NUMBER.fullmatch(text) for text in (left, right))
 
 
 def _near_times(left: str | None, right: str | None) -> bool:
@@ -43,6 +49,21 @@ def _duration_seconds(text: str | None) -> int | None:
         return None
     days, hours, minutes, seconds = (int(part) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _near_moments(left: str | None, right: str | None) -> bool:
+    """Two texts that differ only in moments, and in those not by much."""
+    if left is None or right is None:
+        return False
+    return (
+        _MOMENT.sub("a moment", left) == _MOMENT.sub("a moment", right)
+        and _MOMENT.search(left) is not None
+        and all(map(_near_times, _MOMENT.findall(left), _MOMENT.findall(right)))
+    )
+
+
+def _are_clocks(left: str | None, right: str | None) -> bool:
+    return all(text is not None and _CLOCK.fullmatch(text) for text in (left, right))
 
 
 def _anything(_left: str | None, _right: str | None) -> bool:
@@ -81,10 +102,62 @@ class Rule:
         )
 
 
-RULES: tuple[Rule, ...] = (
+_OWN_AD = "Collector My Pool "
+_POOL = "pool "
+
+_ON_ANY_COLLECTOR: tuple[Rule, ...] = (
     Rule("when it arrived", "LastHeardFrom", _near_times),
     Rule("elapsed time", r"column \d+", _near_durations),
 )
+
+_OWN_AD_RULES: tuple[Rule, ...] = (
+    Rule(
+        "its clock",
+        "MyCurrentTime|MonitorSelfTime|StatsLastUpdateTime|(Recent)?StatsLifetime",
+        _near_times,
+        row=_OWN_AD,
+    ),
+    Rule(
+        "its own use of the machine",
+        "MonitorSelf(Age|CPUUsage|ImageSize|RegisteredSocketCount|ResidentSetSize"
+        "|SecuritySessions)|(Recent)?DaemonCoreDutyCycle",
+        _are_numbers,
+        row=_OWN_AD,
+    ),
+    Rule(
+        "how often it had been asked by then",
+        "(Recent)?(InProc|Fork)QueriesFrom[A-Z]+|ActiveQueryWorkers(Peak)?"
+        "|PendingQueries(Peak)?",
+        _anything,
+        row=_OWN_AD,
+    ),
+)
+
+_POOL_RULES: tuple[Rule, ...] = (
+    Rule("a process id", "StarterPid", _are_numbers, query=_POOL),
+    Rule(
+        "how many updates by then",
+        "Updates(Total|Sequenced)|UpdateSequenceNumber",
+        _are_numbers,
+        query=_POOL,
+    ),
+    Rule(
+        "the load of the machine", r"column 9", _are_numbers, query="pool .*-compact$"
+    ),
+    Rule("the time of day", r"column [23]", _are_clocks, query="pool .*-negotiator$"),
+    Rule("a moment of this run", ".*", _near_moments, query=_POOL),
+    Rule(
+        "measured by the daemons",
+        "(Recent)?DaemonCoreDutyCycle|MonitorSelf.*|(Total|Condor|TotalCondor)?LoadAvg"
+        "|(Total|TotalSlot)?Disk|DetectedDisk|VirtualMemory|TotalVirtualMemory|ClockMin"
+        "|Expected.*Badput|Total(Claim|Job)RunTime|(Recent)?StatsLifetime"
+        "|(Weighted)?AccumulatedUsage|Priority|(Console|Keyboard)Idle|NumPids|ChildDisk|.*CpuTime\\d*|.*Duration\\d*",
+        _are_numbers,
+        query=_POOL,
+    ),
+)
+
+RULES: tuple[Rule, ...] = (*_ON_ANY_COLLECTOR, *_OWN_AD_RULES, *_POOL_RULES)
 
 
 def explain(difference: Difference) -> str | None:

@@ -17,7 +17,17 @@ from interop.errors import PeerDidNotStart
 from interop.sandbox import Result, Sandbox, wait_until
 
 __all__ = [
-    "ADDRESS", "OPEN_POLICY", "PORT", "RAW", "REAL", "SEALED", "TWISTED", "Collector", "Kind", "start",
+    "ADDRESS",
+    "OPEN_POLICY",
+    "PORT",
+    "RAW",
+    "REAL",
+    "SEALED",
+    "TWISTED",
+    "Collector",
+    "Kind",
+    "start",
+    "write_config",
 ]
 
 PORT = 9618
@@ -95,25 +105,30 @@ class Collector:
         return _tail(self.log, line_count)
 
 
-def write_config(work: Path, name: str, knobs: Mapping[str, str]) -> Path:
+def write_config(
+    sandbox: Sandbox, name: str, knobs: Mapping[str, str], *, owner: str = "condor"
+) -> Path:
     """Write an HTCondor configuration for one directory of daemons.
 
     Args:
-        work: The sandbox's working directory.
+        sandbox: Where the daemons run.
         name: The configuration's name; its daemons live in ``work/name``.
         knobs: Assignments on top of the places and the address.
+        owner: Whom the daemons' directories belong to.
 
     Returns:
         The file.
     """
-    local = work / name
+    local = sandbox.work / name
     for directory in _DIRECTORIES:
         (local / directory).mkdir(parents=True, exist_ok=True)
-        (local / directory).chmod(0o777)
+        os.chown(local / directory, *sandbox.ids_of(owner))
     assignments = {
         "RELEASE_DIR": "/usr",
         "LOCAL_DIR": str(local),
-        **{directory.upper(): f"$(LOCAL_DIR)/{directory}" for directory in _DIRECTORIES},
+        **{
+            directory.upper(): f"$(LOCAL_DIR)/{directory}" for directory in _DIRECTORIES
+        },
         "LIBEXEC": "/usr/libexec/condor",
         "LIB": "/usr/lib/condor",
         "SBIN": "/usr/sbin",
@@ -124,7 +139,7 @@ def write_config(work: Path, name: str, knobs: Mapping[str, str]) -> Path:
         "USE_SHARED_PORT": "False",
         **knobs,
     }
-    file = work / f"{name}.config"
+    file = sandbox.work / f"{name}.config"
     file.write_text("".join(f"{knob} = {text}\n" for knob, text in assignments.items()))
     return file
 
@@ -148,17 +163,18 @@ def start(
         PeerDidNotStart: No address file within the time.
     """
     work = sandbox.work
-    config = write_config(work, f"collector-{kind.name}", knobs)
+    owner = "condor" if user == "root" else user
+    config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
     address_file = work / f"collector-{kind.name}" / "run" / "address"
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:
             file.write(f"COLLECTOR_ADDRESS_FILE = {address_file}\n")
-            file.write(f"COLLECTOR_LOG = {work}/collector-{kind.name}/log/CollectorLog\n")
+            file.write(
+                f"COLLECTOR_LOG = {work}/collector-{kind.name}/log/CollectorLog\n"
+            )
         log = work / f"collector-{kind.name}" / "log" / "CollectorLog"
-        command = sandbox.inside(
-            ["condor_collector", "-f", "-p", str(PORT)], user
-        )
+        command = sandbox.inside(["condor_collector", "-f", "-p", str(PORT)], user)
         environment = {"CONDOR_CONFIG": str(config)}
     else:
         command = sandbox.beside(_our_command(address_file, knobs), user)
@@ -175,10 +191,18 @@ def start(
 
 def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     command = [
-        sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "condor-collector",
-        "--port", str(PORT),
-        "--http", "none",
-        "--address-file", str(address_file),
+        sys.executable,
+        "-c",
+        _TWISTD,
+        "-n",
+        "--pidfile=",
+        "condor-collector",
+        "--port",
+        str(PORT),
+        "--http",
+        "none",
+        "--address-file",
+        str(address_file),
     ]
     for knob, text in knobs.items():
         command += ["--set", f"{knob}={text}"]

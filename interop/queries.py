@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop import ads
-from interop.compare import Difference, compare_ads, compare_json, compare_rows, parse_long
+from interop.compare import (
+    Difference,
+    compare_ads,
+    compare_json,
+    compare_rows,
+    parse_long,
+)
 from interop.errors import InteropError
 from interop.peers import ADDRESS, PORT, RAW, SEALED, Collector
 from interop.report import Report
@@ -62,8 +68,19 @@ def _query(*options: str, form: str = "rows") -> Query:
 
 
 _TYPES = (
-    "-any", "-schedd", "-master", "-submitters", "-negotiator", "-collector", "-startd",
-    "-grid", "-storage", "-license", "-generic", "-ckptsrvr", "-defrag",
+    "-any",
+    "-schedd",
+    "-master",
+    "-submitters",
+    "-negotiator",
+    "-collector",
+    "-startd",
+    "-grid",
+    "-storage",
+    "-license",
+    "-generic",
+    "-ckptsrvr",
+    "-defrag",
 )
 
 QUERIES: tuple[Query, ...] = (
@@ -103,7 +120,7 @@ QUERIES: tuple[Query, ...] = (
     _query("-constraint", 'InteropUnicode == "Grüße, 世界, ☃, 🜨"', "-af", "Name"),
     _query("-constraint", "size(InteropList) == 7", "-af", "Name"),
     _query("-constraint", "InteropAd.Inner.Numbers[1] == 2", "-af", "Name"),
-    _query("-constraint", "stringListIMember(\"gpus\", MachineResources, \" \")"),
+    _query("-constraint", 'stringListIMember("gpus", MachineResources, " ")'),
     _query("-constraint", "time() - LastHeardFrom < 900", "-total"),
     _query("-constraint", "PartitionableSlot", "-af", "Name"),
     _query("-constraint", "Cpus", "-af", "Name"),
@@ -162,7 +179,9 @@ def await_own_ad(collector: Collector) -> None:
         InteropError: It does not, in half a minute.
     """
     if not wait_until(
-        lambda: bool(collector.tool("condor_status", "-collector", "-af", "Name").output),
+        lambda: bool(
+            collector.tool("condor_status", "-collector", "-af", "Name").output
+        ),
         30,
     ):
         raise InteropError(f"the {collector.kind.name} collector never lists itself")
@@ -243,7 +262,11 @@ class _Advertiser:
         self._file.write_text(ads.render_ads(sent), encoding="utf-8")
         self._file.chmod(0o644)
         result = self.collector.tool(
-            "condor_advertise", "-pool", ADDRESS, *options, str(self._file),
+            "condor_advertise",
+            "-pool",
+            ADDRESS,
+            *options,
+            str(self._file),
             knobs=self._knobs(options),
         )
         name = f"condor_advertise {' '.join(options)}: {step}"
@@ -280,16 +303,30 @@ def _fill(advertise: _Advertiser) -> None:
     slots = [
         ads.slot_ad(_MACHINES[0], "slot1", 4001, **ads.TROUBLESOME),
         ads.slot_ad(
-            _MACHINES[0], "slot1_1", 4001,
-            State='"Claimed"', Activity='"Busy"', DynamicSlot="true",
-            PartitionableSlot="false", SlotType='"Dynamic"', Memory="512", Cpus="1",
-            RemoteOwner=f'"alice@{_MANAGER}"', RemoteUser=f'"alice@{_MANAGER}"',
-            ClientMachine=ads.string(_SCHEDDS[0]), JobId='"7.0"', LoadAvg="0.97",
+            _MACHINES[0],
+            "slot1_1",
+            4001,
+            State='"Claimed"',
+            Activity='"Busy"',
+            DynamicSlot="true",
+            PartitionableSlot="false",
+            SlotType='"Dynamic"',
+            Memory="512",
+            Cpus="1",
+            RemoteOwner=f'"alice@{_MANAGER}"',
+            RemoteUser=f'"alice@{_MANAGER}"',
+            ClientMachine=ads.string(_SCHEDDS[0]),
+            JobId='"7.0"',
+            LoadAvg="0.97",
         ),
         ads.slot_ad(_MACHINES[1], "slot1", 4011, Memory="64000", Cpus="16"),
         ads.slot_ad(
-            _MACHINES[1], "slot2", 4011,
-            State='"Owner"', PartitionableSlot="false", SlotType='"Static"',
+            _MACHINES[1],
+            "slot2",
+            4011,
+            State='"Owner"',
+            PartitionableSlot="false",
+            SlotType='"Static"',
             HasStartDaemonAd="false",
         ),
     ]
@@ -298,11 +335,14 @@ def _fill(advertise: _Advertiser) -> None:
     advertise("slots", ["-tcp", "-multiple", "UPDATE_STARTD_AD"], *slots)
     advertise("a slot without a daemon ad", ["-tcp", "UPDATE_STARTD_AD"], last)
     advertise(
-        "machines", ["-multiple", "UPDATE_STARTD_AD"],
-        ads.startd_ad(_MACHINES[0], 4001), ads.startd_ad(_MACHINES[1], 4011),
+        "machines",
+        ["-multiple", "UPDATE_STARTD_AD"],
+        ads.startd_ad(_MACHINES[0], 4001),
+        ads.startd_ad(_MACHINES[1], 4011),
     )
     advertise(
-        "schedds", ["-udp", "-multiple", "UPDATE_SCHEDD_AD"],
+        "schedds",
+        ["-udp", "-multiple", "UPDATE_SCHEDD_AD"],
         ads.schedd_ad(_SCHEDDS[0], TotalIdleJobs="12", TotalRunningJobs="3"),
         ads.schedd_ad(_SCHEDDS[1], 4012, TotalHeldJobs="4"),
     )
@@ -310,14 +350,16 @@ def _fill(advertise: _Advertiser) -> None:
         master = ads.master_ad(machine)
         advertise(f"master of {machine}", ["-udp", "UPDATE_MASTER_AD"], master)
     advertise(
-        "submitters", ["-tcp", "-multiple", "UPDATE_SUBMITTOR_AD"],
+        "submitters",
+        ["-tcp", "-multiple", "UPDATE_SUBMITTOR_AD"],
         ads.submitter_ad(f"alice@{_MANAGER}", _SCHEDDS[0], IdleJobs="5"),
         ads.submitter_ad(f"alice@{_MANAGER}", _SCHEDDS[1], RunningJobs="2"),
         ads.submitter_ad(f"group.bob@{_MANAGER}", _SCHEDDS[1], HeldJobs="1"),
     )
     advertise("negotiator", ["UPDATE_NEGOTIATOR_AD"], ads.negotiator_ad(_MANAGER))
     advertise(
-        "accounting", ["-multiple", "UPDATE_ACCOUNTING_AD"],
+        "accounting",
+        ["-multiple", "UPDATE_ACCOUNTING_AD"],
         ads.accounting_ad(f"alice@{_MANAGER}", _MANAGER),
         ads.accounting_ad("<none>", _MANAGER),
     )
@@ -328,42 +370,64 @@ def _fill(advertise: _Advertiser) -> None:
 def _fill_the_rare_types(advertise: _Advertiser) -> None:
     address = ads.string("<127.0.0.1:4009>")
     advertise(
-        "generic ads", ["-udp", "-multiple", "UPDATE_AD_GENERIC"],
+        "generic ads",
+        ["-udp", "-multiple", "UPDATE_AD_GENERIC"],
         ads.generic_ad("Frob", "frob-1", Size="17", **ads.TROUBLESOME),
         ads.generic_ad("Frob", "frob-2", Size="18"),
         ads.generic_ad("FROB", "frob-3", Size="19"),
         ads.generic_ad("Defrag", f"defrag@{_MANAGER}", RecentDrainSuccesses="1"),
     )
     advertise(
-        "had", ["UPDATE_HAD_AD"],
+        "had",
+        ["UPDATE_HAD_AD"],
         {"MyType": '"HAD"', "Name": '"had@cm"', "MyAddress": address},
     )
     advertise(
-        "grid", ["UPDATE_GRID_AD"],
+        "grid",
+        ["UPDATE_GRID_AD"],
         {
-            "MyType": '"Grid"', "HashName": '"batch slurm"', "Owner": '"alice"',
-            "ScheddName": ads.string(_SCHEDDS[0]), "ScheddIpAddr": address,
-            "MyAddress": address, "NumJobs": "3", "JobLimit": "100",
+            "MyType": '"Grid"',
+            "HashName": '"batch slurm"',
+            "Owner": '"alice"',
+            "ScheddName": ads.string(_SCHEDDS[0]),
+            "ScheddIpAddr": address,
+            "MyAddress": address,
+            "NumJobs": "3",
+            "JobLimit": "100",
         },
     )
     advertise(
-        "storage", ["UPDATE_STORAGE_AD"],
+        "storage",
+        ["UPDATE_STORAGE_AD"],
         {"MyType": '"Storage"', "Name": '"disk@cm"', "MyAddress": address},
     )
     advertise(
-        "license", ["UPDATE_LICENSE_AD"],
+        "license",
+        ["UPDATE_LICENSE_AD"],
         {"MyType": '"License"', "Name": '"matlab@cm"', "MyAddress": address},
     )
     advertise(
-        "checkpoint server", ["UPDATE_CKPT_SRVR_AD"],
-        {"MyType": '"CkptServer"', "Machine": '"ckpt.pool.example"',
-         "MyAddress": address, "Disk": "1000"},
+        "checkpoint server",
+        ["UPDATE_CKPT_SRVR_AD"],
+        {
+            "MyType": '"CkptServer"',
+            "Machine": '"ckpt.pool.example"',
+            "MyAddress": address,
+            "Disk": "1000",
+        },
     )
     advertise(
-        "another collector", ["UPDATE_COLLECTOR_AD"],
-        {"MyType": '"Collector"', "Name": '"Other@cm2.pool.example"',
-         "Machine": '"cm2.pool.example"', "MyAddress": address, "RunningJobs": "0",
-         "IdleJobs": "0", "HostsTotal": "0"},
+        "another collector",
+        ["UPDATE_COLLECTOR_AD"],
+        {
+            "MyType": '"Collector"',
+            "Name": '"Other@cm2.pool.example"',
+            "Machine": '"cm2.pool.example"',
+            "MyAddress": address,
+            "RunningJobs": "0",
+            "IdleJobs": "0",
+            "HostsTotal": "0",
+        },
     )
 
 
@@ -376,14 +440,20 @@ def _update_again(advertise: _Advertiser, slot: ads.Ad) -> None:
     restarted = slot | {"DaemonStartTime": "1790000500", "UpdateSequenceNumber": "1"}
     advertise("update after a restart", ["-udp", "UPDATE_STARTD_AD"], restarted)
     advertise(
-        "acknowledged update", ["-tcp", "UPDATE_STARTD_AD_WITH_ACK"],
+        "acknowledged update",
+        ["-tcp", "UPDATE_STARTD_AD_WITH_ACK"],
         restarted | {"UpdateSequenceNumber": "2"},
     )
     advertise(
-        "merge", ["-tcp", "MERGE_STARTD_AD"],
+        "merge",
+        ["-tcp", "MERGE_STARTD_AD"],
         {
-            "MyType": '"Machine"', "Name": slot["Name"], "MyAddress": slot["MyAddress"],
-            "OfflineMatches": "3", "Mips": "undefined", "MachineMatchCount": "1",
+            "MyType": '"Machine"',
+            "Name": slot["Name"],
+            "MyAddress": slot["MyAddress"],
+            "OfflineMatches": "3",
+            "Mips": "undefined",
+            "MachineMatchCount": "1",
         },
     )
 
@@ -392,87 +462,110 @@ def _empty(advertise: _Advertiser) -> None:
     """Invalidate by key, by constraint, in vain, over TCP and UDP."""
     for step, options, ad in (
         (
-            "a slot by its name", ["-tcp", "INVALIDATE_STARTD_ADS"],
+            "a slot by its name",
+            ["-tcp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad(
                 "Machine", "false", Name=ads.string(f"slot1_1@{_MACHINES[0]}")
             ),
         ),
         (
-            "a slot that is not there", ["-tcp", "INVALIDATE_STARTD_ADS"],
+            "a slot that is not there",
+            ["-tcp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad("Machine", "true", Name=ads.string("slot9@nowhere")),
         ),
         (
-            "a machine by its name", ["-udp", "INVALIDATE_STARTD_ADS"],
+            "a machine by its name",
+            ["-udp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad("StartD", "true", Name=ads.string(_MACHINES[1])),
         ),
         (
-            "slots by constraint", ["-tcp", "INVALIDATE_STARTD_ADS"],
+            "slots by constraint",
+            ["-tcp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad("Machine", "Memory > 50000"),
         ),
         (
-            "slots by a constraint on TARGET", ["-tcp", "INVALIDATE_STARTD_ADS"],
+            "slots by a constraint on TARGET",
+            ["-tcp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad("Machine", "TARGET.Memory > 0"),
         ),
         (
-            "a schedd", ["-tcp", "INVALIDATE_SCHEDD_ADS"],
+            "a schedd",
+            ["-tcp", "INVALIDATE_SCHEDD_ADS"],
             ads.invalidation_ad(
-                "Scheduler", "true", Name=ads.string(_SCHEDDS[0]),
+                "Scheduler",
+                "true",
+                Name=ads.string(_SCHEDDS[0]),
                 MyAddress=ads.string("<127.0.0.1:4002>"),
             ),
         ),
         (
-            "masters by constraint", ["-udp", "INVALIDATE_MASTER_ADS"],
+            "masters by constraint",
+            ["-udp", "INVALIDATE_MASTER_ADS"],
             ads.invalidation_ad("DaemonMaster", f'Machine != "{_MANAGER}"'),
         ),
         (
-            "submitters by constraint", ["-tcp", "INVALIDATE_SUBMITTOR_ADS"],
+            "submitters by constraint",
+            ["-tcp", "INVALIDATE_SUBMITTOR_ADS"],
             ads.invalidation_ad("Submitter", f'ScheddName == "{_SCHEDDS[1]}"'),
         ),
         (
-            "a generic ad", ["-tcp", "INVALIDATE_ADS_GENERIC"],
+            "a generic ad",
+            ["-tcp", "INVALIDATE_ADS_GENERIC"],
             ads.invalidation_ad("Frob", "true", Name='"frob-2"'),
         ),
         (
-            "a generic type that is not there", ["-tcp", "INVALIDATE_ADS_GENERIC"],
+            "a generic type that is not there",
+            ["-tcp", "INVALIDATE_ADS_GENERIC"],
             ads.invalidation_ad("Scheduler", "true"),
         ),
         (
-            "accounting without its negotiator", ["INVALIDATE_ACCOUNTING_ADS"],
+            "accounting without its negotiator",
+            ["INVALIDATE_ACCOUNTING_ADS"],
             ads.invalidation_ad("Accounting", "true", Name='"<none>"'),
         ),
         (
-            "the negotiator", ["INVALIDATE_NEGOTIATOR_ADS"],
+            "the negotiator",
+            ["INVALIDATE_NEGOTIATOR_ADS"],
             ads.invalidation_ad("Negotiator", "true", Name=ads.string(_MANAGER)),
         ),
         (
-            "the grid by constraint", ["INVALIDATE_GRID_ADS"],
+            "the grid by constraint",
+            ["INVALIDATE_GRID_ADS"],
             ads.invalidation_ad("Grid", "NumJobs == 3"),
         ),
         (
-            "had", ["INVALIDATE_HAD_ADS"],
+            "had",
+            ["INVALIDATE_HAD_ADS"],
             ads.invalidation_ad("HAD", "true", Name='"had@cm"'),
         ),
         (
-            "storage", ["INVALIDATE_STORAGE_ADS"],
+            "storage",
+            ["INVALIDATE_STORAGE_ADS"],
             ads.invalidation_ad("Storage", "true", Name='"disk@cm"'),
         ),
         (
-            "license", ["INVALIDATE_LICENSE_ADS"],
+            "license",
+            ["INVALIDATE_LICENSE_ADS"],
             ads.invalidation_ad(
-                "License", "true", Name='"matlab@cm"',
+                "License",
+                "true",
+                Name='"matlab@cm"',
                 MyAddress=ads.string("<127.0.0.1:4009>"),
             ),
         ),
         (
-            "checkpoint server", ["INVALIDATE_CKPT_SRVR_ADS"],
+            "checkpoint server",
+            ["INVALIDATE_CKPT_SRVR_ADS"],
             ads.invalidation_ad("CkptServer", "true", Machine='"ckpt.pool.example"'),
         ),
         (
-            "another collector", ["INVALIDATE_COLLECTOR_ADS"],
+            "another collector",
+            ["INVALIDATE_COLLECTOR_ADS"],
             ads.invalidation_ad("Collector", "true", Name='"Other@cm2.pool.example"'),
         ),
         (
-            "everything of one type", ["-tcp", "INVALIDATE_STARTD_ADS"],
+            "everything of one type",
+            ["-tcp", "INVALIDATE_STARTD_ADS"],
             ads.invalidation_ad("Machine", "true"),
         ),
     ):

@@ -9,7 +9,6 @@ directory has the same name on both sides.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import subprocess
 import sys
@@ -97,10 +96,19 @@ class Sandbox:
         try:
             self._holder = subprocess.Popen(
                 [
-                    "unshare", *_NAMESPACES, "--fork", "--kill-child=KILL",
-                    "--propagation", "private", "--",
-                    sys.executable, "-I", str(script),
-                    str(self.root), str(self.work), short,
+                    "unshare",
+                    *_NAMESPACES,
+                    "--fork",
+                    "--kill-child=KILL",
+                    "--propagation",
+                    "private",
+                    "--",
+                    sys.executable,
+                    "-I",
+                    str(script),
+                    str(self.root),
+                    str(self.work),
+                    short,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -146,27 +154,58 @@ class Sandbox:
         target = str(self._init_pid)
         enter = ["nsenter", "--target", target, "-m", "-p", "-n", "-u", "-i", "-r"]
         if user == "root":
-            return [*enter, f"--wd", "--", *command]
+            return [*enter, "--wd", "--", *command]
+        uid, gid = self.ids_of(user)
         return [
-            *enter, "--wd", "--",
-            "setpriv", f"--reuid={user}", f"--regid={self.group_of(user)}",
-            "--clear-groups", "--", *command,
+            *enter,
+            "--wd",
+            "--",
+            "setpriv",
+            f"--reuid={uid}",
+            f"--regid={gid}",
+            "--clear-groups",
+            "--",
+            *command,
         ]
 
     def beside(self, command: Sequence[str], user: str = "root") -> list[str]:
         """Give the command line that runs a program of this machine in the network.
 
-        It keeps this machine's files. Another user than root may still read all of them,
-        because a checkout and its environment often lie where only root can look.
+        It keeps this machine's files, but for the names of hosts. Another user than
+        root may still read all of them, because a checkout and its environment often
+        lie where only root can look. It dies with the harness, as the sandbox does.
         """
-        enter = ["nsenter", "--target", str(self._init_pid), "-n", "-u", "--"]
+        enter = [
+            "nsenter",
+            "--target",
+            str(self._init_pid),
+            "-n",
+            "-u",
+            "--",
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "--",
+            "sh",
+            "-c",
+            'mount --bind "$0" /etc/hosts && exec "$@"',
+            str(self.work / "hosts"),
+        ]
         if user == "root":
-            return [*enter, *command]
+            return [*enter, "setpriv", "--pdeathsig=KILL", "--", *command]
+        uid, gid = self.ids_of(user)
         return [
             *enter,
-            "setpriv", f"--reuid={user}", f"--regid={_host_group_of(user)}",
-            "--clear-groups", "--inh-caps=+dac_read_search",
-            "--ambient-caps=+dac_read_search", "--", *command,
+            "setpriv",
+            "--pdeathsig=KILL",
+            f"--reuid={uid}",
+            f"--regid={gid}",
+            "--clear-groups",
+            "--inh-caps=+dac_read_search",
+            "--ambient-caps=+dac_read_search",
+            "--",
+            *command,
         ]
 
     def run(
@@ -184,7 +223,7 @@ class Sandbox:
             command: The program and its arguments.
             user: Who runs it.
             environment: Variables on top of a minimal environment.
-            timeout_seconds: After this the command is ended and counts as exit code 124.
+            timeout_seconds: After this the command is ended, with exit code 124.
             standard_input: Text for its standard input.
 
         Returns:
@@ -228,7 +267,9 @@ class Sandbox:
             The process.
         """
         with log.open("ab") as sink:
-            process = _start(command, sink, {**_CLEAN_ENVIRONMENT, **(environment or {})})
+            process = _start(
+                command, sink, {**_CLEAN_ENVIRONMENT, **(environment or {})}
+            )
             try:
                 yield process
             finally:
@@ -239,13 +280,19 @@ class Sandbox:
                     process.kill()
                     process.wait()
 
-    def group_of(self, user: str) -> int:
-        """Give the chroot's group id of a user."""
+    def ids_of(self, user: str) -> tuple[int, int]:
+        """Give the chroot's user id and group id of a user."""
         for line in (self.root / "etc" / "passwd").read_text().splitlines():
             fields = line.split(":")
             if fields[0] == user:
-                return int(fields[3])
+                return int(fields[2]), int(fields[3])
         raise InteropError(f"{self.root} has no user {user}")
+
+    def udp_received(self) -> int:
+        """Count the datagrams that processes of the sandbox have taken so far."""
+        lines = Path(f"/proc/{self._init_pid}/net/snmp").read_text().splitlines()
+        names, values = (line.split() for line in lines if line.startswith("Udp: "))
+        return int(values[names.index("InDatagrams")])
 
     def udp_queue(self, port: int) -> tuple[int, int]:
         """Look at a UDP port of the sandbox.
@@ -272,9 +319,3 @@ def _start(
         stderr=sink,
         cwd="/",
     )
-
-
-def _host_group_of(user: str) -> int:
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid

@@ -45,9 +45,9 @@ def _mount(*arguments: str) -> None:
 def _mount_root(root: Path, work: Path) -> None:
     """Make the chroot a place where a starter can run and FS can meet.
 
-    The starter makes ``/`` private in a namespace of its own, so ``/`` has to be a mount
-    point. ``/tmp`` is the machine's, so that both sides of an FS exchange see the same
-    directories and the harness sees the daemons' logs.
+    The starter makes ``/`` private in a namespace of its own, so ``/`` has to be a
+    mount point. ``/tmp`` is the machine's, so that both sides of an FS exchange see the
+    same directories and the harness sees the daemons' logs.
     """
     _mount("--bind", str(root), str(root))
     _mount("-t", "proc", "proc", str(root / "proc"))
