@@ -62,6 +62,13 @@ def _near_moments(left: str | None, right: str | None) -> bool:
     )
 
 
+def _idle_times(left: str | None, right: str | None) -> bool:
+    return all(
+        text == "[?????]" or _duration_seconds(text) is not None
+        for text in (left, right)
+    )
+
+
 def _are_clocks(left: str | None, right: str | None) -> bool:
     return all(text is not None and _CLOCK.fullmatch(text) for text in (left, right))
 
@@ -103,7 +110,7 @@ class Rule:
 
 
 _OWN_AD = "Collector My Pool "
-_POOL = "pool "
+_POOL_ADS = "pool .*-(long|json)$"
 
 _ON_ANY_COLLECTOR: tuple[Rule, ...] = (
     Rule("when it arrived", "LastHeardFrom", _near_times),
@@ -133,28 +140,35 @@ _OWN_AD_RULES: tuple[Rule, ...] = (
     ),
 )
 
+_SETTLED_NUMBERS = (
+    "Cpus|Memory|GPUs|SlotID|SlotTypeID|TotalSlots|NumDynamicSlots|TotalSlot(Cpus|Memory)"
+    "|Total(Cpus|Memory|GPUs)|TotalInUse(Cpus|Memory)|Detected(Cpus|Memory|GPUs)"
+    "|Total(Running|Idle|Held|Removed)Jobs|TotalJobAds|(Running|Idle|Held)Jobs|NumUsers"
+    "|Jobs(Submitted|Started|Completed|Running|Exited)|ShadowsRunning|ResourcesUsed"
+    "|UpdatesLost|PriorityFactor|JobUniverse|JobStarts"
+)
+"""Numbers that a pool in one state always has alike, whenever it got there."""
+
 _POOL_RULES: tuple[Rule, ...] = (
-    Rule("a process id", "StarterPid", _are_numbers, query=_POOL),
+    Rule("a moment of this run", ".*", _near_moments, query=_POOL_ADS),
     Rule(
-        "how many updates by then",
-        "Updates(Total|Sequenced)|UpdateSequenceNumber",
+        "measured or counted by the daemons",
+        f"(?!({_SETTLED_NUMBERS})$).*",
         _are_numbers,
-        query=_POOL,
+        query=_POOL_ADS,
     ),
     Rule(
-        "the load of the machine", r"column 9", _are_numbers, query="pool .*-compact$"
+        "what a slot says once it has it",
+        "TotalTime.*|(Console|Keyboard)Idle",
+        _numbers_if_there,
+        query=_POOL_ADS,
     ),
-    Rule("the time of day", r"column [23]", _are_clocks, query="pool .*-negotiator$"),
-    Rule("a moment of this run", ".*", _near_moments, query=_POOL),
-    Rule(
-        "measured by the daemons",
-        "(Recent)?DaemonCoreDutyCycle|MonitorSelf.*|(Total|Condor|TotalCondor)?LoadAvg"
-        "|(Total|TotalSlot)?Disk|DetectedDisk|VirtualMemory|TotalVirtualMemory|ClockMin"
-        "|Expected.*Badput|Total(Claim|Job)RunTime|(Recent)?StatsLifetime"
-        "|(Weighted)?AccumulatedUsage|Priority|(Console|Keyboard)Idle|NumPids|ChildDisk|.*CpuTime\\d*|.*Duration\\d*",
-        _are_numbers,
-        query=_POOL,
-    ),
+    Rule("idle time, if known", "column 5", _idle_times, query="pool .*-state$"),
+    Rule("which cycles were the last", "LastNegotiationCycle.*", query=_POOL_ADS),
+    Rule("the load", "column 9", _are_numbers, query="pool .*-compact$"),
+    Rule("the load", "column 5", _are_numbers, query="pool .*-claimed$"),
+    Rule("the time of day", "column [23]", _are_clocks, query="pool .*-negotiator$"),
+    Rule("the last cycle", "column [4-9]", _are_numbers, query="pool .*-negotiator$"),
 )
 
 RULES: tuple[Rule, ...] = (*_ON_ANY_COLLECTOR, *_OWN_AD_RULES, *_POOL_RULES)

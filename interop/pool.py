@@ -235,7 +235,7 @@ class _Run:
         """What submitters, the negotiator and the startd say to be in use."""
         return (
             self._values("-submitters", "-af", "RunningJobs"),
-            self._values("-subsystem", "Accounting", "-af", "ResourcesUsed"),
+            self._values("-subsystem", "accounting", "-af", "ResourcesUsed"),
             self._values("-startd", "-af", "TotalInUseCpus"),
         )
 
