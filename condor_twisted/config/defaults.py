@@ -1,0 +1,103 @@
+"""The compiled-in defaults of HTCondor 25.14.
+
+``param_defaults.json`` holds, for every knob, the raw default, its type (``string``
+when none is named) and the range of a number. A name with a dot is a default for
+one subsystem only; an empty default means that the knob has no value.
+
+Source: param_info.in; values compared with ``condor_config_val -dump -raw``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+__all__ = [
+    "NO_DEFAULTS",
+    "DefaultTable",
+    "KnobDefault",
+    "compiled_in_defaults",
+    "same_value",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class KnobDefault:
+    """One knob of the default table.
+
+    Args:
+        name: The knob in the table's spelling.
+        value: Raw text; empty when there is no default.
+        type: ``string``, ``path``, ``bool``, ``int``, ``long`` or ``double``.
+        minimum: Lowest value allowed, for numbers.
+        maximum: Highest value allowed, for numbers.
+    """
+
+    name: str
+    value: str
+    type: str = "string"
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class DefaultTable:
+    """Defaults by name, in any case of letters."""
+
+    def __init__(self, defaults: Mapping[str, KnobDefault]) -> None:
+        self._by_name = {name.lower(): each for name, each in defaults.items()}
+
+    def __iter__(self) -> Iterator[KnobDefault]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def get(self, name: str) -> KnobDefault | None:
+        """The entry of exactly this name, prefix included."""
+        return self._by_name.get(name.lower())
+
+    def for_name(self, name: str) -> KnobDefault | None:
+        """The entry of a name that may carry a subsystem or local name."""
+        found = self.get(name)
+        if found is None and "." in name:
+            found = self.get(name.partition(".")[2])
+        return found
+
+
+NO_DEFAULTS = DefaultTable({})
+
+
+def same_value(left: str, right: str) -> bool:
+    """Whether two raw values count as equal; truth values do in any case.
+
+    Source: config.cpp, same_param_value.
+    """
+    if left == right:
+        return True
+    return left.lower() == right.lower() and left.lower() in ("true", "false")
+
+
+def _limit(text: str) -> float | None:
+    return float(text) if text.strip() else None
+
+
+@functools.lru_cache(maxsize=1)
+def compiled_in_defaults() -> DefaultTable:
+    """The table, read once from the package's own data."""
+    text = (resources.files("condor_twisted.config") / "param_defaults.json").read_text(
+        encoding="utf-8"
+    )
+    entries: dict[str, KnobDefault] = {}
+    for name, entry in json.loads(text).items():
+        low, _, high = entry.get("range", ",").partition(",")
+        entries[name] = KnobDefault(
+            name,
+            entry["default"],
+            entry.get("type", "string"),
+            _limit(low),
+            _limit(high),
+        )
+    return DefaultTable(entries)

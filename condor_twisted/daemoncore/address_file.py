@@ -1,0 +1,92 @@
+"""Address files: where a daemon is, for whoever has no collector to ask.
+
+Layout:
+    Three lines: the sinful string, ``$CondorVersion: ... $``,
+    ``$CondorPlatform: ... $``. Lines ``Attr = value`` may follow.
+
+Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: drop_addr_file,
+clean_files``; ``src/condor_daemon_client/daemon.cpp: Daemon::readAddressFile``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+
+__all__ = ["AddressFile", "replace_file"]
+
+
+def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write a file so that a reader, or a crash, finds the old content or the new.
+
+    Args:
+        path: The file; ``path.new`` beside it is used and renamed.
+        data: The whole content.
+        mode: Its permission bits, set when the new file is made.
+
+    Raises:
+        OSError: The old file, if any, is whole.
+    """
+    new = path + ".new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    handle = os.open(new, flags, mode)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(new, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
+    _sync_directory(os.path.dirname(path) or ".")
+
+
+def _sync_directory(path: str) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class AddressFile:
+    """One address file of a running daemon.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._written: bytes | None = None
+
+    def write(self, address: str, extra_lines: Sequence[str] = ()) -> None:
+        """Write it, unless it says the same already.
+
+        Raises:
+            OSError: It cannot be written; an old one stays whole.
+        """
+        lines = (address, ANNOUNCED_VERSION, ANNOUNCED_PLATFORM, *extra_lines)
+        data = "".join(f"{line}\n" for line in lines).encode()
+        if data != self._written or not os.path.exists(self.path):
+            replace_file(self.path, data)
+            self._written = data
+
+    def remove(self) -> None:
+        """Remove it, if it is still the one we wrote."""
+        written, self._written = self._written, None
+        if written is None:
+            return
+        with contextlib.suppress(OSError):
+            with open(self.path, "rb") as current:
+                ours = current.read(len(written) + 1) == written
+            if ours:
+                os.unlink(self.path)

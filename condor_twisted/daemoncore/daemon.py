@@ -1,0 +1,516 @@
+"""What every daemon is: a service with commands, ports, security and a life.
+
+The life of a daemon:
+
+1.  Construction: settings are kept, commands are collected. Nothing is opened.
+2.  ``privilegedStartService``: the reactor is chosen, security is read from the
+    settings, the ports are opened. What is wrong shows here, before anything runs.
+3.  ``startService``: the address file is written, the "ready" line logged.
+4.  Signals and ``DC_`` commands: SIGHUP reads the configuration again, SIGTERM stops
+    gracefully, SIGQUIT fast. Only a daemon that owns its process (`own_process`)
+    touches the process's signals and stops the reactor; an embedded one stops itself.
+5.  ``stopService``: everything that was opened is closed, the address file removed.
+
+Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.address_file import AddressFile
+from condor_twisted.daemoncore.addresses import (
+    announced_address,
+    bind_address,
+    host_facts,
+    port_range,
+)
+from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
+from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
+from condor_twisted.daemoncore.signals import Signals
+from condor_twisted.errors import ConfigError
+from condor_twisted.protocols.command_server import CommandServer, ServerLimits
+from condor_twisted.protocols.endpoints import (
+    CommandPorts,
+    SocketOptions,
+    listen_for_commands,
+)
+from condor_twisted.protocols.host_steps import Host, run_in_threads
+from condor_twisted.protocols.requests import Registration
+from condor_twisted.protocols.safe_sock import SafeSockProtocol
+from condor_twisted.security.context import SecurityState
+from condor_twisted.wire.sinful import SinfulAddress
+
+__all__ = ["Daemon"]
+
+_log = Logger()
+
+#: Descriptors that stay free, for files and for peers that are served already.
+SPARE_DESCRIPTORS_COUNT: Final = 50
+#: How long the port rests when descriptors run out.
+ACCEPT_PAUSE_SECONDS: Final = 1.0
+#: How often expired sessions are thrown out.
+HOUSEKEEPING_SECONDS: Final = 60.0
+#: How long anything may take once a fast shutdown has begun.
+FAST_SHUTDOWN_SECONDS: Final = 8.0
+
+
+class Daemon(MultiService):
+    """A DaemonCore daemon; subclasses add ``@command`` methods.
+
+    Args:
+        settings: The configuration.
+        reactor: Where to run; Twisted's global one by default, looked up when the
+            service starts.
+        load_settings: Reads the configuration again, for reconfigurations; without
+            it the settings stay what they are.
+        port: The command port; `default_port` by default, 0 for any free one.
+        interface: The address to bind; what the settings say by default.
+        address_file: Where to write the address file, besides the one that the
+            settings name.
+    """
+
+    #: Whose knobs these are; a subclass says its own.
+    subsystem: ClassVar[str] = "DAEMON"
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any = None,
+        *,
+        load_settings: Callable[[], Settings] | None = None,
+        port: int | None = None,
+        interface: str | None = None,
+        address_file: str | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.settings = self._own(settings)
+        self.reactor: Any = reactor
+        self.instance_id = secrets.token_hex(8)
+        #: Whether a graceful shutdown has no time limit.
+        self.peaceful = False
+        self.table = CommandTable()
+        self.security: SecurityState | None = None
+        self.host: Host | None = None
+        self.server: CommandServer | None = None
+        self.datagrams: SafeSockProtocol | None = None
+        self.ports: CommandPorts | None = None
+        self.started_at_unix = 0
+        #: How many times the configuration was read again, and how many were refused.
+        self.reconfigured_count = 0
+        self.reconfigure_errors_count = 0
+        self.signals = Signals(self._call_soon)
+        self.signals.subscribe(signal.SIGTERM, self.stop_gracefully)
+        self.signals.subscribe(getattr(signal, "SIGQUIT", 3), self.stop_fast)
+        self.signals.subscribe(getattr(signal, "SIGHUP", 1), self.request_reconfigure)
+        #: Gets what made the start fail; raises it by default.
+        self.start_failed: Callable[[Exception], None] | None = None
+        self._load_settings = load_settings
+        self._port = port
+        self._interface = interface
+        self._extra_address_file = address_file
+        self._address_files: list[AddressFile] = []
+        self._owns_process = False
+        self._stopping = ""
+        self._timers: list[IDelayedCall] = []
+        self._housekeeping: IDelayedCall | None = None
+        self._accept_pause: IDelayedCall | None = None
+        self._reconfigure_wanted = False
+        for registration in declared_commands(BuiltinCommands(self)):
+            self.table.add(registration)
+        for registration in declared_commands(self):
+            self.table.remove(registration.rule.number)
+            self.table.add(registration)
+
+    # What subclasses change.
+
+    def default_port(self) -> int:
+        """The command port when none was given."""
+        return 0
+
+    def wants_udp(self) -> bool:
+        """Whether there is a UDP command port."""
+        return self.settings.boolean("WANT_UDP_COMMAND_SOCKET", True)
+
+    def socket_options(self) -> SocketOptions:
+        """How the command sockets are set up."""
+        settings = self.settings
+        return SocketOptions(
+            backlog=settings.integer("SOCKET_LISTEN_BACKLOG", 4096),
+            accepts_per_turn=settings.integer("MAX_ACCEPTS_PER_CYCLE", 8),
+            datagrams_per_turn=settings.integer("MAX_UDP_MSGS_PER_CYCLE", 100) or 100,
+            keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
+        )
+
+    def server_limits(self) -> ServerLimits:
+        """How much of this daemon its peers may take up."""
+        return ServerLimits()
+
+    def reconfigured(self) -> None:
+        """New settings are in force: take what you need of them.
+
+        Raises:
+            ConfigError: They have no sense for this daemon. The old ones stay in
+                force then, so change nothing before everything is checked.
+        """
+
+    def shutdown_gracefully(self) -> Deferred[Any] | None:
+        """Finish what is under way; the daemon stops when this is done."""
+        return None
+
+    def shutdown_fast(self) -> Deferred[Any] | None:
+        """Give up what is under way; the daemon stops when this is done."""
+        return None
+
+    def ready_line(self) -> str:
+        """What to say when commands are accepted."""
+        return f"{self.subsystem.lower()} ready at {self.address}"
+
+    # What everybody may ask.
+
+    @property
+    def address(self) -> SinfulAddress:
+        """Where this daemon takes commands.
+
+        Raises:
+            RuntimeError: It has no port yet, or no longer.
+        """
+        if self.ports is None:
+            raise RuntimeError("the daemon has no command port now")
+        return announced_address(
+            self.settings,
+            self.ports.host,
+            self.ports.port,
+            has_udp=self.ports.datagrams is not None,
+        )
+
+    def register_command(self, registration: Registration) -> None:
+        """Serve a further command.
+
+        Raises:
+            LocalProtocolError: The number is taken or cannot be registered.
+        """
+        self.table.add(registration)
+
+    def own_process(self) -> None:
+        """Be the process's daemon: take its signals, and end it when stopped."""
+        self._owns_process = True
+
+    # Starting.
+
+    def privilegedStartService(self) -> None:
+        """Choose the reactor, read security, open the ports.
+
+        Raises:
+            ConfigError: The settings have no sense.
+            CannotListenError: The port is taken.
+        """
+        try:
+            self._open()
+        except (ConfigError, CannotListenError, OSError) as error:
+            self._close_now()
+            if self.start_failed is None:
+                raise
+            self.start_failed(error)
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Say where we are, and serve."""
+        if self.ports is None:
+            self.privilegedStartService()
+        try:
+            self._write_address_files()
+        except OSError as error:
+            if self.start_failed is None:
+                self._close_now()
+                raise
+            self.start_failed(error)
+        self.started_at_unix = int(time.time())
+        self._stopping = ""
+        self._housekeeping = self.reactor.callLater(
+            HOUSEKEEPING_SECONDS, self._keep_house
+        )
+        if self._owns_process:
+            self.reactor.callWhenRunning(self.signals.install)
+        super().startService()  # type: ignore[no-untyped-call]
+        _log.info("{line}", line=self.ready_line())
+
+    def stopService(self) -> Deferred[Any]:
+        """Close everything.
+
+        Returns:
+            A `Deferred` that fires when ports and children are closed.
+        """
+        self._stopping = "over"
+        stopped = maybeDeferred(super().stopService)
+        for each in self._address_files:
+            each.remove()
+        self._address_files = []
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers = []
+        closed = self._close_now()
+        if self._owns_process:
+            self.signals.restore()
+        return DeferredList([stopped, closed], consumeErrors=True).addCallback(
+            lambda _: None
+        )
+
+    def _own(self, settings: Settings) -> Settings:
+        if settings.subsystem.upper() == self.subsystem:
+            return settings
+        return settings.for_reader(self.subsystem, settings.local_name)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        self.reactor.callFromThread(function)
+
+    def _open(self) -> None:
+        if self.reactor is None:
+            from twisted.internet import reactor as global_reactor
+
+            self.reactor = global_reactor
+        reactor: Any = self.reactor
+        self.security = SecurityState(
+            self.settings,
+            self.table.rules,
+            host_facts(self.settings),
+            random_bytes=os.urandom,
+            now=reactor.seconds,
+            unix_time=lambda: int(time.time()),
+        )
+        self.host = Host(reactor, run_in_threads(reactor))
+        self.server = CommandServer(
+            self.table, self.security, self.host, reactor, self.server_limits()
+        )
+        self.server.descriptor_limit = _descriptor_limit()
+        self.server.descriptors_short = self._rest
+        self.datagrams = SafeSockProtocol(
+            self.server.message_received, self.server.sweep, self.server.folded
+        )
+        self.ports = listen_for_commands(
+            reactor,
+            self.default_port() if self._port is None else self._port,
+            bind_address(self.settings) if self._interface is None else self._interface,
+            self.server,
+            self.datagrams if self.wants_udp() else None,
+            self.socket_options(),
+            port_range(self.settings),
+        )
+        self.security.command_address = str(self.address)
+
+    def _close_now(self) -> Deferred[Any]:
+        ports, self.ports = self.ports, None
+        server, self.server = self.server, None
+        for timer in (self._housekeeping, self._accept_pause):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._housekeeping = self._accept_pause = None
+        if server is not None:
+            server.close()
+        if ports is None:
+            done: Deferred[Any] = Deferred()
+            done.callback(None)
+            return done
+        return ports.close()
+
+    def _write_address_files(self) -> None:
+        """Write the address files.
+
+        Raises:
+            OSError: The one that was asked for by argument cannot be written. One that
+                only the settings name is worth an error line.
+        """
+        asked, named = self._extra_address_file, self._address_file_of_settings()
+        paths = list(dict.fromkeys(path for path in (asked, named) if path))
+        for each in self._address_files:
+            if each.path not in paths:
+                each.remove()
+        kept = {each.path: each for each in self._address_files}
+        self._address_files = [kept.get(path) or AddressFile(path) for path in paths]
+        for each in self._address_files:
+            try:
+                each.write(str(self.address))
+            except OSError as error:
+                if each.path == asked:
+                    raise
+                _log.error(
+                    "Can't write address file {path}: {error}",
+                    path=each.path,
+                    error=error.strerror,
+                )
+
+    def _address_file_of_settings(self) -> str | None:
+        """The address file that the settings name.
+
+        Compiled-in names lie in the LOG directory: without one that somebody
+        configured there is no such file.
+        """
+        name = f"{self.subsystem}_ADDRESS_FILE"
+        local = self.settings.local_name
+        found = self.settings.find(name if local is None else f"{local}.{name}")
+        if found is None or not found.value:
+            return None
+        if found.definition is None:
+            log = self.settings.find("LOG")
+            if log is None or log.definition is None or not log.value:
+                return None
+        return self.settings.text(name if local is None else f"{local}.{name}")
+
+    # Housekeeping.
+
+    def _keep_house(self) -> None:
+        self._housekeeping = self.reactor.callLater(
+            HOUSEKEEPING_SECONDS, self._keep_house
+        )
+        if self.security is not None:
+            now = self.security.now()
+            self.security.incoming.expire(now)
+            self.security.outgoing.expire(now)
+        if self.server is not None:
+            self.server.forget_admissions()
+
+    def _rest(self) -> None:
+        """Descriptors run out: serve those who are here, accept nobody for a while."""
+        if self._accept_pause is not None or self.ports is None:
+            return
+        _log.warn("Descriptors run out; no connection is accepted for a while")
+        self.ports.pause()
+        if self.server is not None:
+            self.server.drop_idle()
+
+        def resume() -> None:
+            self._accept_pause = None
+            if self.ports is not None:
+                self.ports.resume()
+
+        self._accept_pause = self.reactor.callLater(ACCEPT_PAUSE_SECONDS, resume)
+
+    # Reconfiguring.
+
+    def request_reconfigure(self) -> None:
+        """Read the configuration again in a later turn; requests in between are one."""
+        if self._reconfigure_wanted or self.ports is None:
+            return
+        self._reconfigure_wanted = True
+        self._later(0, self._reconfigure)
+
+    def _reconfigure(self) -> None:
+        self._reconfigure_wanted = False
+        self.reconfigure()
+
+    def reconfigure(self) -> bool:
+        """Read the configuration again, and take it whole or not at all.
+
+        Returns:
+            Whether the new one is in force. If not, an error line says why.
+        """
+        security, server = self.security, self.server
+        if security is None or server is None:
+            return False
+        old = self.settings
+        try:
+            if self._load_settings is not None:
+                self.settings = self._own(self._load_settings())
+            security.reconfigure(self.settings)
+            try:
+                self.reconfigured()
+            except Exception:
+                security.reconfigure(old)
+                raise
+        except Exception as error:
+            self.settings = old
+            self.reconfigure_errors_count += 1
+            if isinstance(error, (ConfigError, OSError)):
+                _log.error(
+                    "The configuration stays as it was: {error}", error=str(error)
+                )
+            else:
+                _log.failure("the configuration stays as it was")
+            return False
+        server.forget_admissions()
+        assert self.host is not None
+        self.host.names.clear()
+        security.command_address = str(self.address)
+        try:
+            self._write_address_files()
+        except OSError as error:
+            _log.error("The address file cannot be written: {error}", error=str(error))
+        self.reconfigured_count += 1
+        _log.info("The configuration was read again")
+        return True
+
+    # Stopping.
+
+    def stop_gracefully(self) -> None:
+        """Stop after what is under way; asked again while that lasts, stop fast."""
+        if self._stopping or self.ports is None:
+            self.stop_fast()
+            return
+        self._stopping = "gracefully"
+        _log.info("Got SIGTERM. Performing graceful shutdown.")
+        if not self.peaceful:
+            self._later(
+                self.settings.integer("SHUTDOWN_GRACEFUL_TIMEOUT", 1800), self.stop_fast
+            )
+        self._stop_when(self.shutdown_gracefully)
+
+    def stop_fast(self) -> None:
+        """Stop now."""
+        if self._stopping in ("fast", "over") or self.ports is None:
+            return
+        self._stopping = "fast"
+        _log.info("Got SIGQUIT. Performing fast shutdown.")
+        self._later(FAST_SHUTDOWN_SECONDS, self._exit)
+        self._stop_when(self.shutdown_fast)
+
+    def _stop_when(self, shutdown: Callable[[], Deferred[Any] | None]) -> None:
+        def failed(failure: Failure) -> None:
+            _log.failure("the shutdown failed", failure)
+
+        maybeDeferred(shutdown).addErrback(failed).addCallback(lambda _: self._exit())
+
+    def _exit(self) -> None:
+        """End the process if it is ours, else this service."""
+        if self._stopping == "over":
+            return
+        self._stopping = "over"
+        if self._owns_process:
+            with contextlib.suppress(Exception):
+                self.reactor.stop()
+        elif self.parent is not None:
+            maybeDeferred(self.disownServiceParent)
+        elif self.running:
+            self.stopService()
+
+    def _later(self, seconds: float, function: Callable[[], object]) -> None:
+        self._timers = [each for each in self._timers if each.active()]
+        self._timers.append(self.reactor.callLater(seconds, function))
+
+
+def _descriptor_limit() -> float:
+    """From which descriptor number on no connection is taken."""
+    if sys.platform == "win32":
+        return float("inf")
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    del hard
+    if soft == resource.RLIM_INFINITY:
+        return float("inf")
+    return max(soft - SPARE_DESCRIPTORS_COUNT, soft // 2)

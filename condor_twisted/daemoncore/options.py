@@ -1,0 +1,178 @@
+"""The command line that every daemon plugin shares, and how its service is made.
+
+A daemon's ``tap`` module is a few lines::
+
+    class Options(DaemonOptions):
+        subsystem = "GREETER"
+
+
+    def makeService(options: Options) -> Service:
+        return make_service(Greeter, options)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from twisted.python import usage
+
+from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.configuration import (
+    Configuration,
+    ConfigurationRequest,
+    describe_configuration,
+    read_configuration,
+)
+from condor_twisted.daemoncore.daemon import Daemon
+from condor_twisted.errors import ConfigError
+
+__all__ = ["DaemonOptions", "make_service", "port_number"]
+
+D = TypeVar("D", bound=Daemon)
+
+
+def port_number(text: str) -> int:
+    """A port number of a command line.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > 65535:
+        raise usage.UsageError(f"--port {text}: not a port number (0 to 65535)")
+    return int(text)
+
+
+class DaemonOptions(usage.Options):
+    """Options of every daemon; a daemon adds its own."""
+
+    #: Whose configuration is read.
+    subsystem: ClassVar[str] = "DAEMON"
+
+    optFlags: ClassVar[Sequence[Sequence[Any]]] = [
+        ["config-check", None, "Print every effective knob with its source, and exit."],
+    ]
+    optParameters: ClassVar[Sequence[Sequence[Any]]] = [
+        ["config", "c", None, "HTCondor configuration to read."],
+        ["port", "p", None, "Command port, TCP and UDP; 0 for any."],
+        ["interface", "i", None, "Address to bind."],
+        ["local-name", None, None, "Name that prefixes this daemon's own knobs."],
+        ["address-file", None, None, "Where to write the daemon's address."],
+        ["log-dir", None, None, "Directory for the log, instead of LOG."],
+        ["http", None, None, "Twisted endpoint for page and metrics, or none."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.assignments: list[tuple[str, str]] = []
+        self._configuration: Configuration | None = None
+
+    def opt_set(self, assignment: str) -> None:
+        """One configuration assignment, KNOB=VALUE; may be repeated."""
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.strip():
+            raise usage.UsageError(f"--set {assignment}: not of the form KNOB=VALUE")
+        self.assignments.append((name.strip(), value))
+
+    opt_s = opt_set
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Take no arguments."""
+        if arguments:
+            raise usage.UsageError(f"unexpected argument: {arguments[0]}")
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; an error ends the process with one line."""
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            if self["port"] is not None:
+                self["port"] = port_number(self["port"])
+        except usage.UsageError as error:
+            self.fail(error, 2)
+        if self["config-check"]:
+            try:
+                text = describe_configuration(self.configuration())
+            except ConfigError as error:
+                self.fail(error)
+            sys.stdout.write(text)
+            raise SystemExit(0)
+
+    def request(self) -> ConfigurationRequest:
+        """How the configuration is to be read, now and at every reconfiguration."""
+        assignments = list(self.assignments)
+        if self["log-dir"] is not None:
+            assignments.append(("LOG", os.path.abspath(self["log-dir"])))
+        return ConfigurationRequest(
+            self.subsystem,
+            self["local-name"],
+            self["config"],
+            tuple(assignments),
+        )
+
+    def configuration(self) -> Configuration:
+        """The configuration, read once.
+
+        Raises:
+            ConfigError: It cannot be used.
+        """
+        if self._configuration is None:
+            self._configuration = read_configuration(self.request())
+        return self._configuration
+
+    def load_settings(self) -> Settings:
+        """The settings, read anew."""
+        return read_configuration(self.request()).settings
+
+    def fail(self, error: BaseException, status: int = 1) -> NoReturn:
+        """End the process with one line on standard error."""
+        text = " ".join(str(error).split()) or type(error).__name__
+        name = os.path.basename(sys.argv[0] or "twistd")
+        out = sys.__stderr__ or sys.stderr
+        with contextlib.suppress(OSError, ValueError):
+            out.write(f"{name}: {text}\n")
+            out.flush()
+        raise SystemExit(status)
+
+    def start_failed(self, error: Exception) -> None:
+        """End twistd because the daemon cannot start; leave nothing behind.
+
+        A twistd that went into the background hears of it by the exception, and
+        tells whoever started it.
+        """
+        parent: Any = getattr(self, "parent", None)
+        if parent is not None and not parent.get("nodaemon", True):
+            raise error
+        if parent is not None and parent.get("pidfile"):
+            with contextlib.suppress(OSError):
+                os.unlink(parent["pidfile"])
+        self.fail(error)
+
+
+def make_service(
+    daemon: Callable[..., D], options: DaemonOptions, **arguments: object
+) -> D:
+    """A daemon that owns its process, made from a command line.
+
+    Args:
+        daemon: The daemon's class.
+        options: What was given on the command line.
+        arguments: Further arguments for the class.
+    """
+    try:
+        configuration = options.configuration()
+        made = daemon(
+            configuration.settings,
+            load_settings=options.load_settings,
+            port=options["port"],
+            interface=options["interface"],
+            address_file=options["address-file"],
+            **arguments,
+        )
+    except (ConfigError, OSError) as error:
+        options.fail(error)
+    made.start_failed = options.start_failed
+    made.own_process()
+    return made

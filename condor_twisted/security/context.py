@@ -1,0 +1,200 @@
+"""What a handshake stands on: the daemon's security state, and one connection's ends.
+
+Nothing here is global. Entropy, both clocks and the host's facts are given, so that a
+recorded conversation replays byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from condor_twisted.constants.permissions import Permission
+from condor_twisted.security.admission import unmet_requirement
+from condor_twisted.security.authorization import Authorizer
+from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.key_exchange import make_private_key
+from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
+from condor_twisted.security.methods import check_switches, usable_methods
+from condor_twisted.security.peer import Peer, Transport
+from condor_twisted.security.policy import Policies
+from condor_twisted.security.sessions import (
+    ReplayGuard,
+    SecuritySession,
+    SessionCache,
+    make_session_id,
+)
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+__all__ = ["HandshakeContext", "SecurityState", "session_peer"]
+
+
+def _map_nothing(method: str, name: str) -> str | None:
+    """The identity map of a daemon without one."""
+    return None
+
+
+class SecurityState:
+    """All that a daemon's or a tool's security keeps between connections.
+
+    Args:
+        knobs: The configuration.
+        rules: The commands that are served; empty in a tool.
+        host: Who and where we are.
+        random_bytes: Gives so many bytes of the system's entropy.
+        now: Seconds of a clock that never jumps: sessions are timed by it.
+        unix_time: Seconds since 1970, for session ids alone.
+        make_key: Gives a new ECDH key; tests give recorded ones.
+        identity_map: CERTIFICATE_MAPFILE: the canonical name of a method's
+            authenticated name, or ``None`` without a match.
+
+    Attributes:
+        policies: The policies in force.
+        authorizer: The ALLOW and DENY lists in force.
+        incoming: Sessions in which we are the server.
+        outgoing: Sessions in which we are the client.
+        datagram_replays: The nonces of datagrams that came.
+        command_address: Where we take commands, a sinful string; ``None`` in tools.
+
+    Raises:
+        ConfigError: The configuration has no sense.
+    """
+
+    def __init__(
+        self,
+        knobs: Knobs,
+        rules: CommandRules,
+        host: HostFacts,
+        *,
+        random_bytes: Callable[[int], bytes],
+        now: Callable[[], float],
+        unix_time: Callable[[], int],
+        make_key: Callable[[], EllipticCurvePrivateKey] = make_private_key,
+        identity_map: Callable[[str, str], str | None] = _map_nothing,
+    ) -> None:
+        self.rules = rules
+        self.host = host
+        self.random_bytes = random_bytes
+        self.now = now
+        self.unix_time = unix_time
+        self.make_key = make_key
+        self.identity_map = identity_map
+        self.incoming = SessionCache()
+        self.outgoing = SessionCache()
+        self.datagram_replays = ReplayGuard()
+        self.command_address: str | None = None
+        self._session_count = 0
+        self.knobs = knobs
+        self.policies = self._read_policies(knobs)
+        self.authorizer = Authorizer.from_knobs(knobs, host.local_addresses)
+
+    def _read_policies(self, knobs: Knobs) -> Policies:
+        """The policies of a configuration, whose other knobs are looked at, too."""
+        check_switches(knobs)
+        knobs.boolean(ADDRESS_CHECK_KNOB, False)
+
+        def usable(permission: Permission) -> Collection[str]:
+            return usable_methods(knobs, self.host.own_user, permission)
+
+        return Policies(knobs, usable)
+
+    def reconfigure(self, knobs: Knobs) -> None:
+        """Take over a new configuration, whole or not at all.
+
+        Holes stay. Sessions that the new policies would not give are dropped.
+
+        Raises:
+            ConfigError: The new one has no sense; the old one stays in force.
+        """
+        policies = self._read_policies(knobs)
+        authorizer = Authorizer.from_knobs(knobs, self.host.local_addresses)
+        authorizer.copy_holes_from(self.authorizer)
+        self.knobs, self.policies, self.authorizer = knobs, policies, authorizer
+
+        def is_unfit(session: SecuritySession) -> bool:
+            policy = policies.of(session.permission)
+            return unmet_requirement(policy, session_peer(session, "", 0)) is not None
+
+        self.incoming.remove_where(is_unfit)
+
+    def new_session_id(self) -> str:
+        """The id of a new session."""
+        count = self._session_count
+        self._session_count += 1
+        return make_session_id(
+            self.host.host_name,
+            self.host.process_id,
+            self.unix_time(),
+            count,
+            self.random_bytes(16),
+        )
+
+    @property
+    def uid_domain(self) -> str:
+        """UID_DOMAIN, the domain of this host's users."""
+        return self.knobs.text("UID_DOMAIN") or self.host.host_name
+
+    @property
+    def trust_domain(self) -> str | None:
+        """TRUST_DOMAIN, whose tokens are believed here."""
+        return self.knobs.text("TRUST_DOMAIN") or None
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeContext:
+    """What one handshake stands on."""
+
+    security: SecurityState
+    ends: ChannelEnds
+
+
+def session_peer(
+    session: SecuritySession,
+    address: str,
+    port: int,
+    transport: Transport = Transport.TCP,
+    *,
+    encrypted: bool | None = None,
+) -> Peer:
+    """The other side of a channel that a session protects.
+
+    Args:
+        session: The session, whose key the other side has proved to have.
+        address: Where the other side is now.
+        port: Its port.
+        transport: What the channel is.
+        encrypted: Whether the channel is encrypted where the session alone does
+            not say.
+    """
+    if not session.protects:
+        return Peer(
+            address,
+            port,
+            transport,
+            negotiated=True,
+            session_id=session.id,
+            version=session.version,
+        )
+    aes = session.key is not None and session.key.method.name == "AES"
+    return Peer(
+        address,
+        port,
+        transport,
+        user=session.user,
+        method=session.method,
+        authenticated_name=session.authenticated_name,
+        tried_authentication=session.tried_authentication,
+        negotiated=True,
+        encrypted=session.encrypt or aes if encrypted is None else encrypted,
+        integrity=session.integrity or aes,
+        limits=session.limits,
+        session_id=session.id,
+        version=session.version,
+        subsystem=session.subsystem,
+        command_address=session.command_address,
+    )

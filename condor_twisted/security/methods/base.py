@@ -1,0 +1,193 @@
+"""What an authentication method is.
+
+A method is one class in one file and one row in
+`condor_twisted.security.methods.METHODS`. It exchanges messages with the other side,
+asks the host what it must, and ends with who the other side is. It sees no connection,
+no file and no clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Protocol
+
+from condor_twisted.classad.literals import LiteralValue
+from condor_twisted.constants.permissions import Permission
+from condor_twisted.errors import AuthenticationFailed, TrailingData
+from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.pod_ads import PodAd
+from condor_twisted.security.steps import Handshake, receive_message, send_message
+from condor_twisted.wire.messages import MessageReader
+
+__all__ = [
+    "AuthResult",
+    "AuthenticationMethod",
+    "MethodContext",
+    "MethodSecurity",
+    "receive_int",
+    "send_int",
+]
+
+_INT: Final = struct.Struct(">q")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResult:
+    """What a method found out about the other side.
+
+    Args:
+        user: The fully qualified user; ``None`` where the method tells this side
+            nothing (most methods tell a client nothing).
+        authenticated_name: The name by which the method knows the other side, which
+            the identity map maps; ``None`` is never mapped.
+        limits: ``LimitAuthorization``, the levels to which the identity is good, as
+            text; ``None`` without a limit.
+        attributes: ``AuthToken...`` attributes for the session.
+        remote_address: The IP address that the credential is bound to, if it is.
+    """
+
+    user: str | None
+    authenticated_name: str | None = None
+    limits: str | None = None
+    attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
+    remote_address: str | None = None
+
+
+class MethodSecurity(Protocol):
+    """What methods see of `condor_twisted.security.context.SecurityState`."""
+
+    @property
+    def knobs(self) -> Knobs:
+        """The configuration."""
+
+    @property
+    def host(self) -> HostFacts:
+        """Who and where we are."""
+
+    @property
+    def random_bytes(self) -> Callable[[int], bytes]:
+        """Gives so many bytes of the system's entropy."""
+
+    @property
+    def unix_time(self) -> Callable[[], int]:
+        """Gives seconds since 1970."""
+
+    @property
+    def identity_map(self) -> Callable[[str, str], str | None]:
+        """Maps a method's authenticated name."""
+
+    @property
+    def command_address(self) -> str | None:
+        """Where we take commands, a sinful string."""
+
+    @property
+    def uid_domain(self) -> str:
+        """UID_DOMAIN."""
+
+    @property
+    def trust_domain(self) -> str | None:
+        """TRUST_DOMAIN."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodContext:
+    """What a method stands on.
+
+    Args:
+        security: The daemon's security state.
+        ends: The two ends of the connection.
+        permission: The level of the command (server), or CLIENT.
+        peer_ad: The other side's ad of this negotiation.
+        peer_version: The ``$CondorVersion$`` that it announced.
+    """
+
+    security: MethodSecurity
+    ends: ChannelEnds
+    permission: Permission
+    peer_ad: PodAd
+    peer_version: str | None
+
+
+class AuthenticationMethod(ABC):
+    """One way to prove who one is.
+
+    Attributes:
+        name: The name in the lists of a negotiation.
+        used_name: The name of the method once it was used, as map files have it.
+        bit: The bit in the rounds of the method choice.
+        domains: The reserved domains that its identities may have.
+        switches: The truth values among its knobs, with their defaults. They are
+            read once when a configuration is taken over, so that a wrong one shows
+            then.
+    """
+
+    name: ClassVar[str]
+    used_name: ClassVar[str]
+    bit: ClassVar[int]
+    domains: ClassVar[frozenset[str]] = frozenset()
+    switches: ClassVar[Mapping[str, bool]] = {}
+
+    @classmethod
+    def unavailable(
+        cls, knobs: Knobs, own_user: str | None, permission: Permission
+    ) -> str | None:
+        """Why the method cannot work here; ``None`` if it can.
+
+        Args:
+            knobs: The configuration.
+            own_user: The user whom we authenticate as.
+            permission: The level to offer it for; CLIENT for our side as a client.
+        """
+        return None
+
+    @classmethod
+    def attributes(cls, security: MethodSecurity) -> Mapping[str, LiteralValue]:
+        """Attributes that an ad has where it offers this method."""
+        return {}
+
+    @abstractmethod
+    def client(self, context: MethodContext) -> Handshake[AuthResult]:
+        """Prove who we are.
+
+        Raises:
+            AuthenticationFailed: It did not work, and both sides know.
+        """
+
+    @abstractmethod
+    def server(self, context: MethodContext) -> Handshake[AuthResult]:
+        """Find out who the other side is.
+
+        Raises:
+            AuthenticationFailed: It did not work, and both sides know.
+        """
+
+    def switch(self, context: MethodContext, name: str) -> bool:
+        """The value of one of its `switches`."""
+        return context.security.knobs.boolean(name, self.switches[name])
+
+    def failure(self, reason: str) -> AuthenticationFailed:
+        """The error of this method."""
+        return AuthenticationFailed(self.used_name, reason)
+
+
+def send_int(value: int) -> Handshake[None]:
+    """Send a message of one integer."""
+    yield from send_message(_INT.pack(value))
+
+
+def receive_int() -> Handshake[int]:
+    """Receive a message of one integer.
+
+    Raises:
+        RemoteProtocolError: The message is something else.
+    """
+    payload = yield from receive_message()
+    reader = MessageReader(payload)
+    value = reader.get_int()
+    if not reader.at_end():
+        raise TrailingData(reader.remaining)
+    return value

@@ -1,0 +1,28 @@
+"""The negotiation around DC_AUTHENTICATE, both sides.
+
+`serve` and `connect` are handshakes (`condor_twisted.security.steps`); whoever runs
+them gets an `Admission` or an `Established`.
+"""
+
+from __future__ import annotations
+
+from condor_twisted.security.connecting import (
+    CommandStart,
+    Established,
+    connect,
+    find_session,
+    read_query_reply,
+    wants_negotiation,
+)
+from condor_twisted.security.serving import Admission, serve
+
+__all__ = [
+    "Admission",
+    "CommandStart",
+    "Established",
+    "connect",
+    "find_session",
+    "read_query_reply",
+    "serve",
+    "wants_negotiation",
+]
