@@ -235,7 +235,7 @@ class Host:
         local_directories: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm"),  # noqa: S108
     ) -> None:
         self.names = HostNames(clock, run_blocking) if names is None else names
-        self._run_blocking = run_blocking
+        self.run_blocking = run_blocking
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
 
@@ -277,7 +277,7 @@ class Host:
     ) -> object:
         if directory.rstrip("/") in self._local:
             return function(*arguments)
-        return self._run_blocking(function, *arguments)
+        return self.run_blocking(function, *arguments)
 
     def _user(self, uid: int) -> object:
         known = self._users.get(uid)
@@ -290,7 +290,7 @@ class Host:
             )
             return name
 
-        return self._run_blocking(_user_name, uid).addCallback(found)
+        return self.run_blocking(_user_name, uid).addCallback(found)
 
 
 def _user_name(uid: int) -> str | None:

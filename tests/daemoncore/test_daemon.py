@@ -19,6 +19,7 @@ from condor_twisted.daemoncore import (
     Registration,
     command,
 )
+from condor_twisted.daemoncore import daemon as daemon_module
 from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.security.commands import CommandRule
 from tests.daemoncore.kit import DaemonTestCase
@@ -82,6 +83,7 @@ class LifeTests(DaemonTestCase):
         )
         self.assertEqual(self.ask(daemon, 72_500).get_string(), "good day")
         self.assertEqual(self.logged("ready"), [f"greeter ready at {daemon.address}"])
+        self.assertEqual(len(self.logged("DaemonCore: command socket at <")), 1)
         self.assertIsNotNone(daemon.security)
         self.assertGreater(daemon.started_at_unix, 0)
 
@@ -254,7 +256,6 @@ class AddressFilesTests(DaemonTestCase):
             subsystem = "COLLECTOR"
 
         daemon = self.start(Collector(self.settings(), self.reactor))
-        self.assertEqual(daemon._address_files, [])
         self.stop(daemon)
         log = self.mktemp()
         os.mkdir(log)
@@ -436,10 +437,13 @@ class ShutdownTests(DaemonTestCase):
 
     def test_own_process_ends(self) -> None:
         """The daemon of a process stops the reactor, once."""
+        settled: list[Settings] = []
+        self.patch(daemon_module, "settle_in", settled.append)
         self.stop(self.daemon)
         daemon = Greeter(self.settings(), self.reactor)
         daemon.own_process()
         self.start(daemon)
+        self.assertEqual(settled, [daemon.settings])
         daemon.stop_gracefully()
         self.assertTrue(self.reactor.hasStopped)
 
