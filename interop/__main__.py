@@ -129,9 +129,9 @@ def main() -> int:
     """
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
-    report = Report()
     base = Path(tempfile.mkdtemp(prefix="condor-twisted-interop-", dir="/tmp"))
     base.chmod(0o755)
+    report = Report(base / "differences.txt")
     not_run: list[str] = []
     finished = False
     try:

@@ -29,6 +29,10 @@ def _numbers_if_there(left: str | None, right: str | None) -> bool:
     return all(text is None or _NUMBER.fullmatch(text) for text in (left, right))
 
 
+def _method_left_out(left: str | None, right: str | None) -> bool:
+    return left in ('"FS"', "FS") and right in (None, "undefined")
+
+
 def _near_times(left: str | None, right: str | None) -> bool:
     """Two whole numbers of seconds that lie as far apart as two phases of one run."""
     if left is None or right is None or not (left.isdigit() and right.isdigit()):
@@ -115,6 +119,18 @@ _POOL_ADS = "pool .*-(long|json)$"
 _ON_ANY_COLLECTOR: tuple[Rule, ...] = (
     Rule("when it arrived", "LastHeardFrom", _near_times),
     Rule("elapsed time", r"column \d+", _near_durations),
+    # The real collector's datagram socket names the method that a session could have
+    # used; ours names one only with the identity that it proved.
+    Rule(
+        "no method where nobody authenticated", "AuthenticationMethod", _method_left_out
+    ),
+    Rule(
+        "no method where nobody authenticated",
+        "column 3",
+        _method_left_out,
+        query=r"condor_status -any -af Name AuthenticatedIdentity AuthenticationMethod$",
+        row=r".* unauthenticated@unmapped FS$",
+    ),
 )
 
 _OWN_AD_RULES: tuple[Rule, ...] = (

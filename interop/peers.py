@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interop.errors import PeerDidNotStart
-from interop.sandbox import Result, Sandbox, wait_until
+from interop.sandbox import HOST_NAME, Result, Sandbox, wait_until
 
 __all__ = [
     "ADDRESS",
@@ -55,14 +55,14 @@ _DIRECTORIES = ("log", "spool", "execute", "lock", "run")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Which collector. ``command`` is ``None`` for the real one."""
+    """Which collector: a name for the report, and whether it is HTCondor's own."""
 
     name: str
     is_real: bool
 
 
 REAL = Kind("real", True)
-TWISTED = Kind("ours", False)
+TWISTED = Kind("twisted", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,9 @@ def start(
         command = sandbox.inside(["condor_collector", "-f", "-p", str(PORT)], user)
         environment = {"CONDOR_CONFIG": str(config)}
     else:
-        command = sandbox.beside(_our_command(address_file, knobs), user)
+        _, _, domain = HOST_NAME.partition(".")
+        named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
+        command = sandbox.beside(_our_command(address_file, named), user)
         environment = _our_environment()
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
     with sandbox.daemon(command, stdout, environment) as process:

@@ -28,7 +28,7 @@ __all__ = ["FORMS", "QUERIES", "Query", "Recording", "compare", "drive"]
 _MACHINES = ("exec01.pool.example", "exec02.pool.example", "exec03.pool.example")
 _SCHEDDS = ("submit01.pool.example", "submit02.pool.example")
 _MANAGER = "cm.pool.example"
-_UDP_SECONDS = 10
+_SETTLE_SECONDS = 10
 
 Comparison = Callable[[str, str, str], list[Difference]]
 
@@ -272,8 +272,7 @@ class _Advertiser:
         name = f"condor_advertise {' '.join(options)}: {step}"
         report_failure(self.report, self.collector, name, result)
         self.recording.steps[name] = result
-        if "-udp" in options:
-            settle(self.collector)
+        settle(self.collector)
 
     def _knobs(self, options: Sequence[str]) -> Mapping[str, str]:
         if "-udp" not in options:
@@ -291,10 +290,11 @@ class _Advertiser:
 
 
 def settle(collector: Collector) -> None:
-    """Wait until the collector has read every datagram that was sent to it."""
+    """Wait until the collector has read everything that was sent to it."""
+    sandbox = collector.sandbox
     wait_until(
-        lambda: collector.sandbox.udp_queue(PORT)[0] == 0,
-        _UDP_SECONDS,
+        lambda: sandbox.udp_queue(PORT)[0] + sandbox.tcp_unread_bytes(PORT) == 0,
+        _SETTLE_SECONDS,
         every_seconds=0.02,
     )
 

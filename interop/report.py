@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from interop.compare import Difference
 from interop.errors import InteropError
@@ -16,9 +17,15 @@ _SHOWN_DIFFERENCES = 20
 
 
 class Report:
-    """Counts checks and prints them as they end."""
+    """Counts checks and prints them as they end.
 
-    def __init__(self) -> None:
+    Args:
+        differences_file: Gets every difference without an explanation; the terminal
+            gets the first ones of each comparison.
+    """
+
+    def __init__(self, differences_file: Path) -> None:
+        self._differences_file = differences_file
         self.passed_count = 0
         self.failed_count = 0
         self._started = time.monotonic()
@@ -59,7 +66,11 @@ class Report:
         label = f"{name} [differs as expected: {expected}]" if expected else name
         shown = [str(item) for item in unexplained[:_SHOWN_DIFFERENCES]]
         if len(unexplained) > len(shown):
-            shown.append(f"... and {len(unexplained) - len(shown)} more")
+            more = len(unexplained) - len(shown)
+            shown.append(f"... and {more} more in {self._differences_file.name}")
+        if unexplained:
+            with self._differences_file.open("a", encoding="utf-8") as file:
+                file.writelines(f"{item}\n" for item in unexplained)
         return self.check(label, not unexplained, "\n".join(shown))
 
     @contextmanager

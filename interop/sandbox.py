@@ -268,7 +268,8 @@ class Sandbox:
         """
         with log.open("ab") as sink:
             process = _start(
-                command, sink, {**_CLEAN_ENVIRONMENT, **(environment or {})}
+                command, sink, {**_LISTENING = "0A"  # the state in /proc/net/tcp
+_CLEAN_ENVIRONMENT, **(environment or {})}
             )
             try:
                 yield process
@@ -287,6 +288,16 @@ class Sandbox:
             if fields[0] == user:
                 return int(fields[2]), int(fields[3])
         raise InteropError(f"{self.root} has no user {user}")
+
+    def tcp_unread_bytes(self, port: int) -> int:
+        """Count what peers have sent to a TCP port and nobody has read yet."""
+        table = Path(f"/proc/{self._init_pid}/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in table]
+        return sum(
+            int(fields[4].partition(":")[2], 16)
+            for fields in rows
+            if int(fields[1].partition(":")[2], 16) == port and fields[3] != _LISTENING
+        )
 
     def udp_received(self) -> int:
         """Count the datagrams that processes of the sandbox have taken so far."""

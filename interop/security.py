@@ -177,8 +177,7 @@ class _Checks:
         sent = self._tool(
             "condor_advertise", option, command, str(file), user=user, knobs=knobs
         )
-        if option == "-udp":
-            settle(self._peer)
+        settle(self._peer)
         return sent
 
     def _listed(self, name: str) -> str:

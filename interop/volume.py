@@ -15,12 +15,14 @@ from interop.errors import InteropError
 from interop.peers import ADDRESS, PORT, RAW, SEALED, Collector
 from interop.queries import settle
 from interop.report import Report
+from interop.sandbox import wait_until
 
 __all__ = ["check_volume"]
 
 _AD_COUNT = 1000
 _FRAGMENT_BYTES = 1000
 _READ_SECONDS = 120
+_ARRIVAL_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def _check_one_way(way: _Way, collector: Collector, report: Report, work: Path) 
             4000 + number,
             **ads.TROUBLESOME,
             Memory=str(1000 + number),
+            InteropWay=ads.string(way.name),
             InteropNumber=str(number),
         )
         for number in range(_AD_COUNT)
@@ -84,12 +87,10 @@ def _check_one_way(way: _Way, collector: Collector, report: Report, work: Path) 
             datagrams >= _AD_COUNT * smallest // _FRAGMENT_BYTES,
             f"only {datagrams} datagrams were taken",
         )
+    chosen = ("-constraint", f'InteropWay == "{way.name}"')
+    wait_until(lambda: _count(collector, chosen) >= _AD_COUNT, _ARRIVAL_SECONDS)
     kept = collector.tool(
-        "condor_status",
-        "-long",
-        "-constraint",
-        f'regexp("@{way.name}[0-9]+", Name)',
-        timeout_seconds=_READ_SECONDS,
+        "condor_status", "-long", *chosen, timeout_seconds=_READ_SECONDS
     ).checked()
     stored = parse_long(kept)
     report.check(
@@ -126,8 +127,12 @@ def _send(way: _Way, collector: Collector, sent: list[ads.Ad], work: Path) -> No
     expected = f"Sent {len(sent)} of {len(sent)} ads"
     if not result.checked().startswith(expected):
         raise InteropError(f"expected {expected!r}, got {result.output!r}")
-    if way.name == "udp":
-        settle(collector)
+    settle(collector)
+
+
+def _count(collector: Collector, chosen: tuple[str, ...]) -> int:
+    """Count the ads that the collector has taken in; nothing says so over TCP."""
+    return collector.tool("condor_status", *chosen, "-af", "Name").output.count("\n")
 
 
 def _drops(way: _Way, collector: Collector) -> str:
