@@ -128,7 +128,7 @@ _ON_ANY_COLLECTOR: tuple[Rule, ...] = (
         "no method where nobody authenticated",
         "column 3",
         _method_left_out,
-        query=r"condor_status -any -af Name AuthenticatedIdentity AuthenticationMethod$",
+        query="condor_status -any -af Name AuthenticatedIdentity",
         row=r".* unauthenticated@unmapped FS$",
     ),
 )

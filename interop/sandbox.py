@@ -24,6 +24,7 @@ __all__ = ["HOST_NAME", "Result", "Sandbox", "wait_until"]
 
 HOST_NAME = "interop.condor.example"
 _NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
+_LISTENING = "0A"  # the state in /proc/net/tcp
 _CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -268,8 +269,7 @@ class Sandbox:
         """
         with log.open("ab") as sink:
             process = _start(
-                command, sink, {**_LISTENING = "0A"  # the state in /proc/net/tcp
-_CLEAN_ENVIRONMENT, **(environment or {})}
+                command, sink, {**_CLEAN_ENVIRONMENT, **(environment or {})}
             )
             try:
                 yield process
