@@ -25,12 +25,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
-from twisted.python.failure import Failure
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.address_file import AddressFiles
@@ -44,9 +43,15 @@ from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
-from condor_twisted.daemoncore.own_process import banner, descriptor_limit, settle_in
+from condor_twisted.daemoncore.own_process import (
+    banner,
+    descriptor_limit,
+    farewell,
+    settle_in,
+)
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.errors import ConfigError
+from condor_twisted.protocols.clocks import make_monotonic, monotonic_seconds
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.endpoints import (
     CommandPorts,
@@ -283,13 +288,7 @@ class Daemon(MultiService):
         closed = self._close_now()
         if self._owns_process:
             self.signals.restore()
-            _log.info(
-                "**** condor_{name} (condor_{subsystem}) pid {pid} EXITING WITH "
-                "STATUS 0",
-                name=self.subsystem.lower(),
-                subsystem=self.subsystem,
-                pid=os.getpid(),
-            )
+            _log.info("{line}", line=farewell(self.settings))
         return DeferredList([stopped, closed], consumeErrors=True).addCallback(
             lambda _: None
         )
@@ -310,12 +309,14 @@ class Daemon(MultiService):
 
             self.reactor = global_reactor
         reactor: Any = self.reactor
+        if self._owns_process:
+            make_monotonic(reactor)
         self.security = SecurityState(
             self.settings,
             self.table.rules,
             host_facts(self.settings),
             random_bytes=os.urandom,
-            now=reactor.seconds,
+            now=monotonic_seconds(reactor),
             unix_time=lambda: int(time.time()),
         )
         self.host = Host(reactor, run_in_threads(reactor))
@@ -324,6 +325,7 @@ class Daemon(MultiService):
         )
         self._list_addresses = ListAddresses(self.host, self._lists_changed)
         self._list_addresses.refresh(self.security.authorizer)
+        self._apply_debug_flags()
         self.server.descriptor_limit = descriptor_limit()
         self.server.descriptors_short = self._rest
         self.datagrams = SafeSockProtocol(
@@ -349,11 +351,7 @@ class Daemon(MultiService):
         self._housekeeping = self._accept_pause = None
         if server is not None:
             server.close()
-        if ports is None:
-            done: Deferred[Any] = Deferred()
-            done.callback(None)
-            return done
-        return ports.close()
+        return succeed(None) if ports is None else ports.close()
 
     # Housekeeping.
 
@@ -369,6 +367,13 @@ class Daemon(MultiService):
                 self._list_addresses.keep_fresh(self.security.authorizer)
         if self.server is not None:
             self.server.forget_admissions()
+
+    def _apply_debug_flags(self) -> None:
+        flags = DebugFlags.from_settings(self.settings)
+        if self.log_observer is not None:
+            self.log_observer.flags = flags
+        if self.server is not None:
+            self.server.log_commands = flags.wants("D_COMMAND")
 
     def _lists_changed(self) -> None:
         if self.server is not None:
@@ -437,8 +442,7 @@ class Daemon(MultiService):
         if self._list_addresses is not None:
             self._list_addresses.refresh(security.authorizer)
         server.forget_admissions()
-        if self.log_observer is not None:
-            self.log_observer.flags = DebugFlags.from_settings(self.settings)
+        self._apply_debug_flags()
         security.command_address = str(self.address)
         try:
             self._address_files.write(self.settings, str(self.address))
@@ -473,10 +477,9 @@ class Daemon(MultiService):
         self._stop_when(self.shutdown_fast)
 
     def _stop_when(self, shutdown: Callable[[], Deferred[Any] | None]) -> None:
-        def failed(failure: Failure) -> None:
-            _log.failure("the shutdown failed", failure)
-
-        maybeDeferred(shutdown).addErrback(failed).addCallback(lambda _: self._exit())
+        maybeDeferred(shutdown).addErrback(
+            lambda failure: _log.failure("the shutdown failed", failure)
+        ).addCallback(lambda _: self._exit())
 
     def _exit(self) -> None:
         """End the process if it is ours, else this service."""

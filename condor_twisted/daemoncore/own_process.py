@@ -15,7 +15,7 @@ from typing import Final
 from condor_twisted.config.settings import Settings
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
-__all__ = ["banner", "descriptor_limit", "settle_in"]
+__all__ = ["banner", "descriptor_limit", "farewell", "settle_in"]
 
 #: Descriptors that stay free, for files and for peers that are served already.
 SPARE_DESCRIPTORS_COUNT: Final = 50
@@ -43,8 +43,8 @@ def settle_in(settings: Settings) -> None:
     plain ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default;
     with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
 
-    A daemon also holds many objects that live long; collecting them again and again would
-    cost more than serving does.
+    A daemon also holds many objects that live long; collecting them again and again
+    would cost more than serving does.
     """
     if sys.platform != "win32":
         import resource
@@ -89,3 +89,12 @@ def banner(settings: Settings) -> Iterator[str]:
     yield f"** {ANNOUNCED_PLATFORM}"
     yield f"** PID = {os.getpid()} RealUID = {user}"
     yield _STARS
+
+
+def farewell(settings: Settings, status: int = 0) -> str:
+    """The line that a daemon's log ends with."""
+    name = settings.subsystem
+    return (
+        f"**** condor_{name.lower()} (condor_{name}) pid {os.getpid()} "
+        f"EXITING WITH STATUS {status}"
+    )

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from condor_twisted.protocols.clocks import monotonic_seconds
 from condor_twisted.security.steps import (
     LookupHost,
     LookupUser,
@@ -74,10 +75,10 @@ class AnswerCache(Generic[K, V]):
         count: How many answers are kept.
     """
 
-    __slots__ = ("_answers", "_clock", "_count")
+    __slots__ = ("_answers", "_count", "_seconds")
 
     def __init__(self, clock: IReactorTime, count: int = KEPT_ANSWERS_COUNT) -> None:
-        self._clock = clock
+        self._seconds = monotonic_seconds(clock)
         self._count = count
         self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
 
@@ -89,14 +90,14 @@ class AnswerCache(Generic[K, V]):
         kept = self._answers.get(key)
         if kept is None:
             return None
-        if kept[0] <= self._clock.seconds():
+        if kept[0] <= self._seconds():
             del self._answers[key]
             return None
         return kept[1]
 
     def put(self, key: K, answer: V, seconds: float) -> None:
         """Keep an answer for so many seconds."""
-        self._answers[key] = (self._clock.seconds() + seconds, answer)
+        self._answers[key] = (self._seconds() + seconds, answer)
         self._answers.move_to_end(key)
         if len(self._answers) > self._count:
             self._answers.popitem(last=False)

@@ -337,6 +337,14 @@ class ReconfigureTests(DaemonTestCase):
         self.assertTrue(daemon.reconfigure())
         self.assertIs(daemon.settings, before)
 
+    def test_debug_flags(self) -> None:
+        """What is logged of commands follows the configuration."""
+        assert self.daemon.server is not None
+        self.assertFalse(self.daemon.server.log_commands)
+        self.loads.append(self.settings(GREETER_DEBUG="D_COMMAND"))
+        self.assertTrue(self.daemon.reconfigure())
+        self.assertTrue(self.daemon.server.log_commands)
+
     def test_address_file_moves(self) -> None:
         """A reconfiguration may move the address file."""
         first, second = self.mktemp(), self.mktemp()

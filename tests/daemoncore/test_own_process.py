@@ -9,7 +9,12 @@ import resource
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.own_process import banner, descriptor_limit, settle_in
+from condor_twisted.daemoncore.own_process import (
+    banner,
+    descriptor_limit,
+    farewell,
+    settle_in,
+)
 
 
 class SettlingInTests(SynchronousTestCase):
@@ -73,3 +78,11 @@ class SettlingInTests(SynchronousTestCase):
             any(f"** PID = {os.getpid()} RealUID" in line for line in lines)
         )
         self.assertTrue(any("local:<NONE>" in line for line in lines))
+
+    def test_farewell(self) -> None:
+        """The last line is the one that tools look for."""
+        self.assertEqual(
+            farewell(self.settings()),
+            f"**** condor_collector (condor_COLLECTOR) pid {os.getpid()} "
+            "EXITING WITH STATUS 0",
+        )

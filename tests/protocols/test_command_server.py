@@ -392,6 +392,19 @@ class SessionDatagramTests(ServerTestCase):
         return outcome
 
 
+class LoggingTests(ServerTestCase):
+    def test_commands_are_logged_on_demand(self) -> None:
+        """Each command has a line if that is wanted, and none otherwise."""
+        self.serve(5)
+        for wanted, count in ((False, 0), (True, 1)):
+            self.server.log_commands = wanted
+            client, _, _ = self.connect()
+            client.send(raw(5))
+            self.reactor.flush()
+            self.assertEqual(len(self.logged("Calling HandleReq")), count)
+        self.assertIn("command 5 (COMMAND_5)", self.logged("Calling HandleReq")[0])
+
+
 class FactoryTests(SynchronousTestCase):
     def test_is_a_factory(self) -> None:
         """Twisted's ports ask a factory for these."""

@@ -20,11 +20,11 @@ from condor_twisted.errors import (
     PeerClosed,
 )
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
+from condor_twisted.protocols.protections import protection_for
 from condor_twisted.protocols.reli_sock import (
     UNREAD_LIMIT_BYTES,
     WRITE_PROGRESS_SECONDS,
     ReliSockProtocol,
-    protection_for,
 )
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.steps import EnableProtection

@@ -191,6 +191,10 @@ class QueryPlan:
             if len(part.hits) >= left:
                 return
 
+    def left_for(self, part: QueryPart) -> int:
+        """How many more ads a part may have."""
+        return min(self.limit - self.matched, part.limit - len(part.hits))
+
     def take(self, part: QueryPart, records: list[AdRecord]) -> None:
         """Add ads that match to a part's hits."""
         if part.skips_absent:
