@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Application, IService, MultiService
@@ -10,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
+import condor_twisted
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import (
@@ -482,14 +486,16 @@ class DescriptorsTests(DaemonTestCase):
 
 class ImportTests(SynchronousTestCase):
     def test_no_reactor_is_installed(self) -> None:
-        """Importing the framework installs no reactor, and reads no file."""
-        import subprocess
-        import sys
-
+        """Importing the framework installs no reactor."""
         code = (
             "import sys, condor_twisted.daemoncore, condor_twisted.protocols.commands,"
             " condor_twisted.daemoncore.options, condor_twisted.testing.reactor;"
             "sys.exit('twisted.internet.reactor' in sys.modules)"
         )
-        done = subprocess.run([sys.executable, "-c", code], check=False)
+        root = Path(condor_twisted.__file__).parent.parent
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(root)},
+        )
         self.assertEqual(done.returncode, 0)
