@@ -29,6 +29,18 @@ def _numbers_if_there(left: str | None, right: str | None) -> bool:
     return all(text is None or _NUMBER.fullmatch(text) for text in (left, right))
 
 
+def _left_out(left: str | None, right: str | None) -> bool:
+    return left is not None and right is None
+
+
+def _added(left: str | None, right: str | None) -> bool:
+    return left is None and right is not None
+
+
+def _zero_and_number(left: str | None, right: str | None) -> bool:
+    return left in ("0", "0.0") and right is not None and _are_numbers(left, right)
+
+
 def _method_left_out(left: str | None, right: str | None) -> bool:
     return left in ('"FS"', "FS") and right in (None, "undefined")
 
@@ -156,6 +168,38 @@ _OWN_AD_RULES: tuple[Rule, ...] = (
     ),
 )
 
+_OWN_AD_DIFFERENCES: tuple[Rule, ...] = (
+    Rule("another program", "CondorVersion|CondorPlatform", row=_OWN_AD),
+    Rule(
+        "ours says more about itself",
+        "HandlerErrors|DaemonStartTime|MonitorSelf(Sys|User)CpuTime",
+        _added,
+        row=_OWN_AD,
+    ),
+    Rule("no duty cycle", "(Recent)?DaemonCoreDutyCycle", _left_out, row=_OWN_AD),
+    Rule("no broker of connections", "(Recent)?CCB.*", _left_out, row=_OWN_AD),
+    Rule(
+        "counted when it is asked, not when it last looked",
+        "(Machine|Submitter)Ads(Peak)?",
+        _are_numbers,
+        query="condor_status -collector",
+        row=_OWN_AD,
+    ),
+    # The real one's sums of lost updates stay 0, its ads' own counts do not.
+    Rule(
+        "lost updates are summed up",
+        "(Recent)?UpdatesLost(Max|Ratio|_[A-Za-z]+)?",
+        _zero_and_number,
+        row=_OWN_AD,
+    ),
+    # Two spellings of one type share an attribute; which of them shows is chance.
+    Rule(
+        "a type in two spellings",
+        "(the spelling of )?(Recent)?Updates(Total|Initial|Lost)_frob",
+        row=_OWN_AD,
+    ),
+)
+
 _SETTLED_NUMBERS = (
     "Cpus|Memory|GPUs|SlotID|SlotTypeID|TotalSlots|NumDynamicSlots|TotalSlot(Cpus|Memory)"
     "|Total(Cpus|Memory|GPUs)|TotalInUse(Cpus|Memory)|Detected(Cpus|Memory|GPUs)"
@@ -187,7 +231,12 @@ _POOL_RULES: tuple[Rule, ...] = (
     Rule("the last cycle", "column [4-9]", _are_numbers, query="pool .*-negotiator$"),
 )
 
-RULES: tuple[Rule, ...] = (*_ON_ANY_COLLECTOR, *_OWN_AD_RULES, *_POOL_RULES)
+RULES: tuple[Rule, ...] = (
+    *_ON_ANY_COLLECTOR,
+    *_OWN_AD_RULES,
+    *_OWN_AD_DIFFERENCES,
+    *_POOL_RULES,
+)
 
 
 def explain(difference: Difference) -> str | None:

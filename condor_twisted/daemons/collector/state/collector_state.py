@@ -30,7 +30,11 @@ from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.state.statistics import UpdateStatistics
 from condor_twisted.daemons.collector.state.tables import AdStore
-from condor_twisted.daemons.collector.state.updates import Accepted, UpdateReceiver
+from condor_twisted.daemons.collector.state.updates import (
+    Accepted,
+    UpdateReceiver,
+    own_stamps,
+)
 from condor_twisted.wire.messages import EncodedAd, SecretCipher
 
 __all__ = ["CollectorState"]
@@ -207,6 +211,7 @@ class CollectorState:
             facts: What the collector is.
             now: The time, in seconds since the epoch.
         """
+        self.statistics.count_update(kinds.COLLECTOR.label, False, 0)
         totals = PoolTotals()
         yield from totals.count(self.store)
         values = totals.publish(self._peaks)
@@ -244,6 +249,6 @@ class CollectorState:
             lines.append(format_line(name, value))
         fresh = sort_lines(lines)
         fresh.private_lines = record.private_lines
-        tail_count = record.tail_count
         heard = record.last_heard_unix
-        return AdRecord(record.kind, record.key, fresh, record.tail, tail_count, heard)
+        tail, tail_count = own_stamps(fresh, heard)
+        return AdRecord(record.kind, record.key, fresh, tail, tail_count, heard)

@@ -31,7 +31,7 @@ from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
 from condor_twisted.errors import MalformedMessage, RemoteProtocolError
 from condor_twisted.wire.messages import EncodedAd
 
-__all__ = ["Accepted", "UpdateReceiver", "with_last_heard"]
+__all__ = ["Accepted", "UpdateReceiver", "own_stamps", "with_last_heard"]
 
 _MY_TYPE: Final = lookup_key(attributes.MY_TYPE)
 _TARGET_TYPE: Final = lookup_key(attributes.TARGET_TYPE)
@@ -94,6 +94,22 @@ class Accepted(NamedTuple):
 def with_last_heard(tail: bytes, last_heard_unix: int) -> bytes:
     """A record's stamps with another ``LastHeardFrom``, which is the first."""
     return b"LastHeardFrom = %d\0" % last_heard_unix + tail.partition(b"\0")[2]
+
+
+def own_stamps(ad: ArrivedAd, now: float) -> tuple[bytes, int]:
+    """The stamps of the collector's own ad: the time, and its sums over all updates.
+
+    The sums bear the names that in other ads are the collector's to set.
+
+    Returns:
+        The lines, each with its NUL, and their number.
+    """
+    lines = [b"LastHeardFrom = %d\0" % now]
+    for name in (attributes.UPDATES_TOTAL, attributes.UPDATES_LOST):
+        value = None if ad.stamps is None else ad.stamps.get(lookup_key(name))
+        if value is not None:
+            lines.append(name.encode("ascii") + b" = " + value + b"\0")
+    return b"".join(lines), len(lines)
 
 
 class UpdateReceiver:
@@ -209,8 +225,8 @@ class UpdateReceiver:
         key = kinds.COLLECTOR.make_key(arrived)
         if key is None:
             raise UpdateRefused("the collector's own ad has no Name")
-        tail = b"LastHeardFrom = %d\0" % now
-        record = AdRecord(kinds.COLLECTOR, key, arrived, tail, 1, int(now))
+        tail, tail_count = own_stamps(arrived, now)
+        record = AdRecord(kinds.COLLECTOR, key, arrived, tail, tail_count, int(now))
         self._store.put(self._store.table(kinds.COLLECTOR), record)
         return record
 
@@ -293,14 +309,14 @@ class UpdateReceiver:
         statistics.count_update(kind.label, sequenced, dropped)
         last_heard = int(now) if ad.stamps is None else self._age(ad, sender, now)
         senders, senders_count = sender.stamp if is_stamped else (b"", 0)
-        address = None
+        address = name = None
         if self._settings.daemon_statistics:
             address = ad.string(attributes.MY_ADDRESS)
-        if address is None:
+            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad)
+        if address is None or name is None:
             tail = b"LastHeardFrom = %d\0" % last_heard + senders
             tail_count = 1 + senders_count
         else:
-            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad) or ""
             daemon = statistics.daemon(kind.label, name, address)
             bits = statistics.history_bits
             daemon.count(sequenced, dropped, bits)
