@@ -17,6 +17,7 @@ __all__ = ["RULES", "Rule", "explain"]
 _NEAR_SECONDS = 900
 _DURATION = re.compile(r"(\d+)\+(\d\d):(\d\d):(\d\d)")
 _MOMENT = re.compile(r"\b1[0-9]{9}\b")
+_HISTOGRAM = re.compile(r'"\d+(, \d+)*"')
 _CLOCK = re.compile(r"\d\d[:/]\d\d")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][-+]?\d+)?")
 
@@ -31,6 +32,16 @@ def _numbers_if_there(left: str | None, right: str | None) -> bool:
 
 def _left_out(left: str | None, right: str | None) -> bool:
     return left is not None and right is None
+
+
+def _same_histogram_sums(left: str | None, right: str | None) -> bool:
+    """Two texts like ``"0, 1, 0"`` that count equally many jobs."""
+    if left is None or right is None:
+        return False
+    if not (_HISTOGRAM.fullmatch(left) and _HISTOGRAM.fullmatch(right)):
+        return False
+    counts = [[int(n) for n in re.findall(r"\d+", text)] for text in (left, right)]
+    return sum(counts[0]) == sum(counts[1]) and len(counts[0]) == len(counts[1])
 
 
 def _added(left: str | None, right: str | None) -> bool:
@@ -168,7 +179,7 @@ _OWN_AD_RULES: tuple[Rule, ...] = (
     ),
 )
 
-_OWN_AD_DIFFERENCES: tuple[Rule, ...] = (
+_DIFFERENCES_OF_PROGRAMS: tuple[Rule, ...] = (
     Rule("another program", "CondorVersion|CondorPlatform", row=_OWN_AD),
     Rule(
         "ours says more about itself",
@@ -191,6 +202,13 @@ _OWN_AD_DIFFERENCES: tuple[Rule, ...] = (
         "(Recent)?UpdatesLost(Max|Ratio|_[A-Za-z]+)?",
         _zero_and_number,
         row=_OWN_AD,
+    ),
+    Rule(
+        "23.9 keeps the spellings of a type apart",
+        "<whole>",
+        _added,
+        query="condor_status -subsystem Frob",
+        row="FROB frob-3$",
     ),
     # Two spellings of one type share an attribute; which of them shows is chance.
     Rule(
@@ -224,6 +242,12 @@ _POOL_RULES: tuple[Rule, ...] = (
         query=_POOL_ADS,
     ),
     Rule("idle time, if known", "column 5", _idle_times, query="pool .*-state$"),
+    Rule(
+        "in which class a job's size or time falls",
+        "(Recent)?Jobs.*(Sizes|Runtimes)",
+        _same_histogram_sums,
+        query=_POOL_ADS,
+    ),
     Rule("which cycles were the last", "LastNegotiationCycle.*", query=_POOL_ADS),
     Rule("the load", "column 9", _are_numbers, query="pool .*-compact$"),
     Rule("the load", "column 5", _are_numbers, query="pool .*-claimed$"),
@@ -234,7 +258,7 @@ _POOL_RULES: tuple[Rule, ...] = (
 RULES: tuple[Rule, ...] = (
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
-    *_OWN_AD_DIFFERENCES,
+    *_DIFFERENCES_OF_PROGRAMS,
     *_POOL_RULES,
 )
 

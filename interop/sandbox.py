@@ -24,6 +24,10 @@ __all__ = ["HOST_NAME", "Result", "Sandbox", "wait_until"]
 
 HOST_NAME = "interop.condor.example"
 _NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
+_SHARE_NAMES = """
+mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group &&
+mount --bind "$1" /etc/hosts && shift && exec "$@"
+"""
 _LISTENING = "0A"  # the state in /proc/net/tcp
 _CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
@@ -172,7 +176,8 @@ class Sandbox:
     def beside(self, command: Sequence[str], user: str = "root") -> list[str]:
         """Give the command line that runs a program of this machine in the network.
 
-        It keeps this machine's files, but for the names of hosts. Another user than
+        It keeps this machine's files, but for the names of hosts and users, which are
+        the chroot's, so that both sides mean the same by them. Another user than
         root may still read all of them, because a checkout and its environment often
         lie where only root can look. It dies with the harness, as the sandbox does.
         """
@@ -190,7 +195,8 @@ class Sandbox:
             "--",
             "sh",
             "-c",
-            'mount --bind "$0" /etc/hosts && exec "$@"',
+            _SHARE_NAMES,
+            str(self.root / "etc"),
             str(self.work / "hosts"),
         ]
         if user == "root":
