@@ -33,7 +33,7 @@ from condor_twisted.daemons.collector.state.tables import AdStore
 from condor_twisted.daemons.collector.state.updates import (
     Accepted,
     UpdateReceiver,
-    own_stamps,
+    own_record,
 )
 from condor_twisted.wire.messages import EncodedAd, SecretCipher
 
@@ -249,6 +249,4 @@ class CollectorState:
             lines.append(format_line(name, value))
         fresh = sort_lines(lines)
         fresh.private_lines = record.private_lines
-        heard = record.last_heard_unix
-        tail, tail_count = own_stamps(fresh, heard)
-        return AdRecord(record.kind, record.key, fresh, tail, tail_count, heard)
+        return own_record(fresh, record.last_heard_unix)

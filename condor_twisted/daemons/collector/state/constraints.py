@@ -19,7 +19,7 @@ from condor_twisted.daemons.collector.state.tables import MAX_COLUMNS, AdTable
 __all__ = ["QueryConstraint"]
 
 _CURRENT_TIME: Final = "currenttime"
-_MAX_COMBINATIONS: Final = 8192
+_MAX_COMBINATIONS: Final = 1024
 #: Ads that are looked up in one step, and the most such steps.
 _REFRESHED: Final = 500
 _MAX_ROUNDS: Final = 1000
@@ -90,14 +90,16 @@ class QueryConstraint:
             return list(table.records.values())
         for _ in range(_MAX_ROUNDS):
             ready = True
-            for name in self._names:
-                ready = table.column(name).refresh(table.records, _REFRESHED) and ready
+            for column in [table.column(name) for name in self._names]:
+                if column.changed:
+                    ready = column.refresh(table.records, _REFRESHED) and ready
             if ready:
                 break
             yield
         # Under a flood of updates the last few are looked up at once.
-        for name in self._names:
-            table.column(name).refresh(table.records, len(table.records))
+        for column in [table.column(name) for name in self._names]:
+            if column.changed:
+                column.refresh(table.records, len(column.changed))
         best: dict[str, None] | None = None
         for way in self._ways:
             keys: dict[str, None] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from condor_twisted.classad.literals import (
     NOT_LITERAL,
@@ -19,6 +19,7 @@ from condor_twisted.classad.literals import (
     parse_literal,
 )
 from condor_twisted.daemons.collector.state.evaluation import references_of
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
@@ -32,12 +33,17 @@ __all__ = ["ProjectedAd", "Projection"]
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 _LITERAL_LINES = re.compile(
     rb"(?:[^=\0]+ = "
-    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)\0)*'
+    rb'(?:"[^"\\\0]*"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0)*'
 )
 #: Most names that one projection can have, the referenced ones included.
 _MAX_NAMES: Final = 10_000
+_MAX_PLANS: Final = 64
 
-ProjectedAd = tuple[int, bytes, tuple[bytes, ...]]
+ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
+#: What to search for and from where on, its size, where the line begins behind it, and
+#: the spelling wanted if it is another. For stamps: the key, no size, the spelling.
+_Step: TypeAlias = tuple[bytes, int, int, int, "bytes | None"]
+_Plan: TypeAlias = tuple[_Step, ...]
 
 
 class Projection:
@@ -54,7 +60,7 @@ class Projection:
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "is_empty", "wants_private")
+    __slots__ = ("_names", "_plans", "is_empty", "wants_private")
 
     def __init__(self, text: str) -> None:
         names: dict[bytes, bytes] = {}
@@ -63,6 +69,7 @@ class Projection:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
+        self._plans: dict[Layout, _Plan] = {}
         self.is_empty: Final = not names
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
@@ -115,30 +122,47 @@ class Projection:
         layout = record.layout
         if layout is None:
             return None
+        plan = self._plans.get(layout)
+        if plan is None:
+            plan = self._plan(layout)
         body = record.body
         find = body.find
         lines: list[bytes] = []
-        for key, prefix in self._names:
-            place = layout.places.get(key)
-            if place is not None:
-                needle, hint = place
+        for needle, hint, size, skip, prefix in plan:
+            if size:
                 at = find(needle, hint)
                 if at < 0:
                     at = find(needle)
-                value = at + len(needle)
-                end = find(0, value) + 1
-                if needle.endswith(prefix):
-                    lines.append(body[value - len(prefix) : end])
+                end = find(0, at + size) + 1
+                if prefix is None:
+                    lines.append(body[at + skip : end])
                 else:
-                    lines.append(prefix + body[value:end])
-            elif key in STAMPED_KEYS:
-                raw = record.raw(key)
-                if raw is not None:
+                    lines.append(prefix + body[at + size : end])
+            else:
+                raw = record.raw(needle)
+                if raw is not None and prefix is not None:
                     lines.append(prefix + raw + b"\0")
         text = b"".join(lines)
         if _LITERAL_LINES.fullmatch(text) is None:
             return None
         return len(lines), text, ()
+
+    def _plan(self, layout: Layout) -> _Plan:
+        """Where the attributes are in ads of a layout."""
+        plan: list[_Step] = []
+        for key, prefix in self._names:
+            place = layout.places.get(key)
+            if place is not None:
+                needle, hint = place
+                skip = 1 if needle.startswith(b"\0") else 0
+                spelled = None if needle[skip:] == prefix else prefix
+                plan.append((needle, hint, len(needle), skip, spelled))
+            elif key in STAMPED_KEYS:
+                plan.append((key, 0, 0, 0, prefix))
+        if len(self._plans) >= _MAX_PLANS:
+            self._plans.clear()
+        done = self._plans[layout] = tuple(plan)
+        return done
 
     def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
         """Collect what an expression refers to, directly or not."""

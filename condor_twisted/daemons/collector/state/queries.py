@@ -30,7 +30,7 @@ from condor_twisted.daemons.collector.state.intake import sort_lines
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.projection import Projection
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.records import AdRecord, ArrivedAd
+from condor_twisted.daemons.collector.state.records import AdRecord, QueryAd
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.replies import END_OF_REPLY, ReplyForm
 from condor_twisted.daemons.collector.state.senders import Requester
@@ -51,7 +51,7 @@ _PIECE_BYTES: Final = 128 << 10
 #: Larger projections are not remembered with the ads.
 _MAX_REMEMBERED_BYTES: Final = 2048
 _MAX_PROJECTIONS: Final = 32
-_MAX_CONSTRAINTS: Final = 32
+_MAX_CONSTRAINTS: Final = 128
 _NO_LIMIT: Final = 1 << 62
 
 _REQUIREMENTS: Final = lookup_key(attributes.REQUIREMENTS)
@@ -114,7 +114,7 @@ class QueryPlan:
     parts: list[QueryPart]
     limit: int
     requester: Requester
-    query: ArrivedAd
+    query: QueryAd
     is_locate: bool
     judge: LineJudge
     refresh_own: Callable[[AdRecord], AdRecord | None]
@@ -386,8 +386,8 @@ class QueryPlanner:
             RemoteProtocolError: The ad is malformed.
         """
         lines = ad.body.split(b"\0")[:-1]
-        query = sort_lines(lines, ad.secret_lines)
-        for line in query.body.split(b"\0")[:-1]:
+        query = QueryAd(sort_lines(lines, ad.secret_lines))
+        for line in query.lines():
             if self._judge.sendable(line) is None:
                 raise QueryRefused("an expression of the query does not parse")
         target = query.string(attributes.TARGET_TYPE)
@@ -420,7 +420,7 @@ class QueryPlanner:
     def _parts(
         self,
         command: int,
-        query: ArrivedAd,
+        query: QueryAd,
         target: str | None,
         is_locate: bool,
         now: float,
@@ -463,9 +463,7 @@ class QueryPlanner:
             raise QueryRefused("private ads are not for this command")
         return names
 
-    def _several(
-        self, query: ArrivedAd, names: list[str], now: float
-    ) -> list[QueryPart]:
+    def _several(self, query: QueryAd, names: list[str], now: float) -> list[QueryPart]:
         parts: list[QueryPart] = []
         for name in names:
             kind = kinds.kind_of_type_name(name)
@@ -484,7 +482,7 @@ class QueryPlanner:
 
     def _part(
         self,
-        query: ArrivedAd,
+        query: QueryAd,
         tables: list[AdTable],
         now: float,
         type_name: str = "",
@@ -534,7 +532,7 @@ class QueryPlanner:
             self._constraints[text] = constraint
         return constraint
 
-    def _limit(self, query: ArrivedAd, name: str) -> int | None:
+    def _limit(self, query: QueryAd, name: str) -> int | None:
         """A limit that a query states; ``None`` for none."""
         value = query.value(name)
         if isinstance(value, bool) or not isinstance(value, int | float):

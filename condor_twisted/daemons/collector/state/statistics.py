@@ -44,11 +44,23 @@ class DaemonUpdates:
         lost: Of these, the ones that were not.
         history: One bit per expected update, the newest highest; 1 is a lost one.
         recent: Whether there was an update since the last sweep.
+        address: The sender's address as it came, if it is to be recognized by that.
+        is_gone: Whether a sweep has dropped these counters.
     """
 
-    __slots__ = ("history", "lost", "recent", "sequenced", "total")
+    __slots__ = (
+        "address",
+        "history",
+        "is_gone",
+        "lost",
+        "recent",
+        "sequenced",
+        "total",
+    )
 
     def __init__(self) -> None:
+        self.address = b""
+        self.is_gone = False
         self.total = 0
         self.sequenced = 0
         self.lost = 0
@@ -73,6 +85,24 @@ class DaemonUpdates:
             ones = (1 << marks) - 1
             self.history = self.history >> marks | ones << (history_bits - marks)
         self.history >>= 1
+
+    def lines(self, history_bits: int) -> bytes:
+        """Four lines for the daemon's ad, each with its NUL.
+
+        Args:
+            history_bits: The length of the history.
+        """
+        return (
+            b"UpdatesTotal = %d\0UpdatesSequenced = %d\0UpdatesLost = %d\0"
+            b'UpdatesHistory = "%0*x"\0'
+            % (
+                self.total,
+                self.sequenced,
+                self.lost,
+                (history_bits + 3) // 4,
+                self.history << (-history_bits % 4),
+            )
+        )
 
 
 def dropped_between(
@@ -235,7 +265,7 @@ class UpdateStatistics:
         if found is None:
             if len(self._daemons) >= self._max_daemons:
                 # The oldest goes; it starts from zero should it come again.
-                del self._daemons[next(iter(self._daemons))]
+                self._daemons.pop(next(iter(self._daemons))).is_gone = True
             found = self._daemons[key] = DaemonUpdates()
         return found
 
@@ -285,13 +315,12 @@ class UpdateStatistics:
         if now < self._swept + period_seconds:
             return 0
         self._swept = now
-        before = len(self._daemons)
-        self._daemons = {
-            key: daemon for key, daemon in self._daemons.items() if daemon.recent
-        }
-        for daemon in self._daemons.values():
+        before = self._daemons
+        self._daemons = {key: daemon for key, daemon in before.items() if daemon.recent}
+        for daemon in before.values():
+            daemon.is_gone = not daemon.recent
             daemon.recent = False
-        return before - len(self._daemons)
+        return len(before) - len(self._daemons)
 
     def publish(self, now: float) -> dict[str, int | float]:
         """The collector's counters under the names of its own ad."""
