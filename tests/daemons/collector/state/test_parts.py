@@ -301,11 +301,11 @@ class OwnAdTests(SynchronousTestCase):
         (stored,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"STATISTICS_TO_PUBLISH": "stored"}
         )
-        self.assertEqual(values_of(stored)["UpdatesTotal"], "0")
+        self.assertEqual(values_of(stored)["UpdatesTotal"], "1")
         (any_lines,) = pool.ask(
             Command.QUERY_ANY_ADS, {"Requirements": X('MyType == "Collector"')}
         )
-        self.assertEqual(values_of(any_lines)["UpdatesTotal"], "0")
+        self.assertEqual(values_of(any_lines)["UpdatesTotal"], "1")
         trusted = Requester(True, CondorVersion(25, 14, 1))
         (shown,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"SendPrivateAttributes": True}, trusted
