@@ -314,7 +314,7 @@ class OwnAdTests(SynchronousTestCase):
         (few,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"Projection": "updatestotal Name"}
         )
-        self.assertEqual(few, ['Name = "pool@h"', "updatestotal = 1"])
+        self.assertEqual(few, ['Name = "pool@h"', "updatestotal = 2"])
 
     def test_own_ad_expires_like_others(self) -> None:
         """Nothing protects the own ad from the sweep."""
