@@ -72,6 +72,32 @@ class OwnAdTests(SynchronousTestCase):
         self.assertFalse(_explained("UpdatesTotal", "31", "30", row=_OWN))
         self.assertFalse(_explained("MachineAds", "5", "4", row=_OWN))
 
+    def test_what_is_not_served_is_left_out(self) -> None:
+        """Counters of what our collector has not may be absent, no others."""
+        self.assertTrue(_explained("CCBRequests", "0", None, row=_OWN))
+        self.assertFalse(_explained("UpdatesTotal", "0", None, row=_OWN))
+        self.assertFalse(_explained("CCBRequests", "0", None))
+
+    def test_sums_of_losses_may_be_more_than_none(self) -> None:
+        """Where the reference counts none, ours may count; not the other way round."""
+        self.assertTrue(_explained("UpdatesLost", "0", "5", row=_OWN))
+        self.assertTrue(_explained("UpdatesLostRatio", "0.0", "0.125", row=_OWN))
+        self.assertFalse(_explained("UpdatesLost", "5", "0", row=_OWN))
+
+    def test_method_goes_with_an_identity_only(self) -> None:
+        """Ours may leave out a method that proved nothing, but not name another."""
+        self.assertTrue(_explained("AuthenticationMethod", '"FS"', None))
+        self.assertFalse(_explained("AuthenticationMethod", '"FS"', '"CLAIMTOBE"'))
+        self.assertFalse(_explained("AuthenticationMethod", None, '"FS"'))
+        table = "condor_status -any -af Name AuthenticatedIdentity AuthenticationMethod"
+        for row, holds in (
+            ("m unauthenticated@unmapped FS", True),
+            ("m u@d FS", False),
+        ):
+            self.assertEqual(
+                _explained("column 3", "FS", "undefined", table, row), holds
+            )
+
 
 class PoolTests(SynchronousTestCase):
     """Real daemons measure, so their numbers differ; what they say does not."""
@@ -110,3 +136,10 @@ class PoolTests(SynchronousTestCase):
         table = "pool after the job: condor_status -compact"
         self.assertTrue(_explained("column 9", "0.20", "0.18", table))
         self.assertFalse(_explained("column 3", "1", "2", table))
+
+    def test_histograms_count_the_same_jobs(self) -> None:
+        """A job may fall into another class, but not vanish."""
+        name = "JobsCompletedSizes"
+        self.assertTrue(_explained(name, '"0, 1, 0"', '"1, 0, 0"', _POOL_LONG))
+        self.assertFalse(_explained(name, '"0, 1, 0"', '"0, 0, 0"', _POOL_LONG))
+        self.assertFalse(_explained(name, '"0, 1, 0"', '"0, 1"', _POOL_LONG))
