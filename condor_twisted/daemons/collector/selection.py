@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPart, QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.work import make_order, read_answer

@@ -26,6 +26,7 @@ _PLAIN = re.compile(
 )
 _MAX_REMEMBERED: Final = 40_000
 _MAX_REMEMBERED_BYTES: Final = 1000
+_MAX_LEAVES: Final = 10_000
 
 
 class LineJudge:
@@ -41,6 +42,16 @@ class LineJudge:
         # only (its name, the time) does not push out what is in all.
         self._good: set[bytes] = set()
         self._once: set[bytes] = set()
+        #: Lines with their NULs that may be sent and whose values, though no literals,
+        #: refer to nothing: ``ChildState = {  }``.
+        self.leaves: set[bytes] = set()
+
+    def add_leaf(self, line: bytes) -> None:
+        """Remember a line, with its NUL, that refers to nothing."""
+        if len(line) <= _MAX_REMEMBERED_BYTES:
+            if len(self.leaves) >= _MAX_LEAVES:
+                self.leaves.clear()
+            self.leaves.add(line)
 
     def sendable(self, line: bytes) -> bytes | None:
         """A line as it may be sent.
