@@ -4,8 +4,8 @@ A daemon sends the same attributes in the same order every time, and so does eve
 other daemon of its kind; only the values change. A :class:`Layout` is one such
 sequence as a compiled pattern. When it matches, one call that runs in C has proved
 what would otherwise take a look at every line: where the ad ends, that each line is
-plainly ``Name = value``, that no name occurs twice, that none of them is private or
-the collector's own, where each value is, and which attributes the ad lacks.
+plainly ``Name = value``, that no name occurs twice, which lines are private and that
+none is the collector's own, where each value is, and which attributes the ad lacks.
 
 What no layout matches is read line by line; a sequence that is seen often becomes
 a layout. All of this is memory of fixed size, and learning is rationed: a pattern
@@ -27,6 +27,7 @@ from typing import Final
 
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.names import (
+    is_plain,
     is_plain_public,
     is_private_key,
     lookup_key,
@@ -137,14 +138,15 @@ class Layout:
 
     Args:
         strings: The strings of an ad of this layout, as :func:`names_of` takes them;
-            each public name is plain, public and there once.
+            each name is plain and there once, and none is the collector's.
         wanted: Attributes whose values are captured for queries, in lower case.
 
     Attributes:
-        count: The number of attributes, secret ones included.
-        public_count: The number of those that are not secret.
+        count: The number of attributes, private ones included.
+        public_count: The number of those that are not private.
         group_of: Captured attributes by lower-case name, with their group's number.
-        secret_groups: The groups that hold a secret's two strings.
+        secret_groups: The groups that hold private lines, each with the size of the
+            marker in front.
         slot_groups: The groups of what the usual slot ad has: MyType, Name, MyAddress,
             UpdateSequenceNumber, DaemonStartTime, HasStartDaemonAd; or none.
         private_groups: Of the usual private ad: MyType and MyAddress; or none.
@@ -177,7 +179,7 @@ class Layout:
         pieces: list[bytes] = []
         places: dict[bytes, tuple[bytes, int]] = {}
         group_of: dict[bytes, int] = {}
-        secret_groups: list[int] = []
+        secret_groups: list[tuple[int, int]] = []
         value_groups: list[int] = []
         at_hand: dict[bytes, int] = {}
         groups = 0
@@ -192,10 +194,11 @@ class Layout:
             blanks = b" *" if value.startswith(b" ") else b""
             plain = re.escape(name) + b" = " + blanks
             key = name.lower()
-            if secret:
+            if secret or is_private_key(key):
                 groups += 1
-                secret_groups.append(groups)
-                pieces.append(b"(ZKM\\0" + plain + _VALUE + b"\\0)")
+                marker = b"ZKM\\0" if secret else b""
+                secret_groups.append((groups, 4 if secret else 0))
+                pieces.append(b"(" + marker + plain + _VALUE + b"\\0)")
                 secret = False
                 continue
             captured = key in _CAPTURED_KEYS
@@ -263,10 +266,10 @@ class Layout:
             return payload[start:end], ()
         public: list[bytes] = []
         secrets: list[bytes] = []
-        for group in self.secret_groups:
+        for group, marker in self.secret_groups:
             at, behind = found.span(group)
             public.append(payload[start:at])
-            secrets.append(payload[at + 4 : behind - 1])
+            secrets.append(payload[at + marker : behind - 1])
             start = behind
         public.append(payload[start:end])
         return b"".join(public), tuple(secrets)
@@ -298,11 +301,11 @@ def _literal_form(value: bytes) -> bytes | None:
 
 
 def _without_secrets(strings: Sequence[bytes]) -> Iterable[bytes]:
-    """The strings, but of a secret nothing except its name."""
+    """The strings, but of a private one nothing except its name."""
     secret = False
     for line in strings:
-        if secret:
-            name, _, value = line.partition(b" = ")
+        name, _, value = line.partition(b" = ")
+        if secret or is_private_key(name.lower()):
             line = name + b" = " + (b" 0" if value.startswith(b" ") else b"0")
         secret = line == _MARKER
         yield line
@@ -463,8 +466,9 @@ class LayoutBook:
 
 
 def _is_learnable(names: tuple[bytes, ...]) -> bool:
-    """Whether all public names are plain and public, and none is there twice."""
-    public: set[bytes] = set()
+    """Whether all names are plain, none is there twice, and secrets are private."""
+    seen: set[bytes] = set()
+    public = 0
     secret = False
     for name in names:
         if name == _MARKER_STRING:
@@ -473,12 +477,15 @@ def _is_learnable(names: tuple[bytes, ...]) -> bool:
             secret = True
             continue
         key = name.lower()
-        if secret:
-            secret = False
-            if not is_private_key(key):
-                return False  # such a line becomes a public one
-            continue
-        if key in public or not is_plain_public(name):
+        if key in seen:
             return False
-        public.add(key)
-    return not secret and len(public) >= _MIN_NAMES - 2
+        seen.add(key)
+        if is_private_key(key):
+            if not is_plain(name):
+                return False
+        elif secret or not is_plain_public(name):
+            return False  # a secret of a public name becomes a public line
+        else:
+            public += 1
+        secret = False
+    return not secret and public >= _MIN_NAMES - 2

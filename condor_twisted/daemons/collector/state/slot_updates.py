@@ -107,8 +107,7 @@ class SlotReceiver:
             found = self._intake.find(ad)
             if found is None:
                 return None
-            layout, match, private_lines = found
-            known.append((layout, match, ad.body, private_lines))
+            known.append(found)
         private = known[1] if len(known) > 1 else None
         return self._receive(known[0], private, sender, int(now))
 

@@ -1,4 +1,4 @@
-"""The selection of one query as work for a worker process."""
+"""The selection of an expensive query, as orders for a worker."""
 
 from __future__ import annotations
 
