@@ -31,6 +31,7 @@ __all__ = [
     "encode_text",
     "format_literal",
     "parse_literal",
+    "scan_quoted",
     "wrap_integer",
 ]
 
@@ -134,30 +135,46 @@ def _parse_word(text: bytes) -> LiteralValue | Literal[NotLiteral.NOT_LITERAL]:
     return float(call[1]) if call is not None else NOT_LITERAL
 
 
-def _parse_string(text: bytes) -> str | Literal[NotLiteral.NOT_LITERAL]:
-    """A quoted string; linear in its length.
+def scan_quoted(text: bytes, start: int) -> tuple[bytes, int] | None:
+    r"""Read a quoted text; linear in its length.
+
+    A quote behind a backslash is part of the text and swallows the backslash, unless
+    nothing or a newline follows it: then it is the end, and the backslash stays.
+
+    Args:
+        text: The text in which the quoted one stands.
+        start: Where its opening quote is, ``"`` or ``'``.
+
+    Returns:
+        The content and where the text goes on; ``None`` if it never ends.
 
     Source: ``src/classad/lexer.cpp: Lexer::tokenizeStringOld``.
     """
+    quote = text[start : start + 1]
     last = len(text) - 1
-    end = text.find(b'"', 1)
-    if end == last and end > 0:
-        return decode_string(text[1:end])
-    start = 1
+    start += 1
+    end = text.find(quote, start)
+    if end == last and end >= 0:
+        return text[start:end], end + 1
     parts: list[bytes] = []
     while end >= 0:
         escaped = end > start and text[end - 1] == _BACKSLASH
         if not escaped or end == last or text[end + 1] == _NEWLINE:
-            break
+            parts.append(text[start:end])
+            return b"".join(parts), end + 1
         parts.append(text[start : end - 1])
+        parts.append(quote)
         start = end + 1
-        # The quote itself is not looked for again, and not behind a backslash.
-        parts.append(b'"')
-        end = text.find(b'"', start)
-    if end < 0 or text[end + 1 :].strip(_BLANKS):
+        end = text.find(quote, start)
+    return None
+
+
+def _parse_string(text: bytes) -> str | Literal[NotLiteral.NOT_LITERAL]:
+    """A quoted string with nothing but blanks behind it."""
+    scanned = scan_quoted(text, 0)
+    if scanned is None or text[scanned[1] :].strip(_BLANKS):
         return NOT_LITERAL
-    parts.append(text[start:end])
-    return decode_string(b"".join(parts))
+    return decode_string(scanned[0])
 
 
 def _parse_number(text: bytes) -> int | float | Literal[NotLiteral.NOT_LITERAL]:

@@ -195,6 +195,10 @@ class WireAd:
             at = lowered.rfind(needle, 0, at)
         return None
 
+    def get(self, name: str, /) -> bytes | None:
+        """As :meth:`raw`: an ad is a source for expressions to be evaluated over."""
+        return self.raw(name)
+
     def expression(self, name: str) -> str | None:
         """The expression text of an attribute as ``str``, or ``None``."""
         raw = self.raw(name)

@@ -1,0 +1,114 @@
+"""The door to ``classad2``, HTCondor's own ClassAd library.
+
+No other module imports it, and this one does so only when it is needed: the package
+runs without it, except that expressions cannot be evaluated.
+
+Source: ``src/python-bindings/classad2``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from condor_twisted.classad.literals import ERROR, UNDEFINED, LiteralValue
+from condor_twisted.classad.syntax import Syntax
+from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
+
+__all__ = [
+    "OtherValue",
+    "Value",
+    "expressions_available",
+    "library",
+    "make_tree",
+    "new_text",
+    "run",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherValue:
+    """A value that is no literal: a list, a record, a time.
+
+    Args:
+        kind: ``list``, ``record`` or ``time``.
+    """
+
+    kind: str
+
+
+Value: TypeAlias = LiteralValue | OtherValue
+
+
+@lru_cache(maxsize=1)
+def library() -> ModuleType:
+    """The ClassAd library.
+
+    Raises:
+        ExpressionsUnavailable: It is not installed.
+    """
+    try:
+        import classad2
+    except ImportError as missing:
+        raise ExpressionsUnavailable(
+            "this ClassAd expression needs the htcondor package, which is not "
+            "installed (it exists for Linux only): pip install htcondor"
+        ) from missing
+    module: ModuleType = classad2
+    return module
+
+
+def expressions_available() -> bool:
+    """Whether the ClassAd library is installed."""
+    try:
+        library()
+    except ExpressionsUnavailable:
+        return False
+    return True
+
+
+def new_text(converted: bytes) -> str:
+    """Text for the library, which takes UTF-8 alone."""
+    return converted.decode("utf-8", "replace")
+
+
+def make_tree(syntax: Syntax) -> Any:
+    """The library's tree of an expression.
+
+    Raises:
+        ExpressionError: The library does not accept it.
+        ExpressionsUnavailable: There is no library.
+    """
+    module = library()
+    try:
+        return module.ExprTree(new_text(syntax.converted))
+    except module.ClassAdException as refused:
+        raise ExpressionError("not a ClassAd expression") from refused
+
+
+def _value_of(result: object) -> Value:
+    """The library's answer as one of our values."""
+    exceptional = library().Value
+    if isinstance(result, exceptional):
+        return UNDEFINED if result == exceptional.Undefined else ERROR
+    if isinstance(result, (bool, int, float, str)):
+        return result
+    if isinstance(result, list):
+        return OtherValue("list")
+    return OtherValue("record" if isinstance(result, Mapping) else "time")
+
+
+def run(tree: Any, ad_text: str, target_text: str | None = None) -> Value:
+    """Evaluate a tree over an ad in new syntax."""
+    module = library()
+    try:
+        scope = module.ClassAd(ad_text)
+        if target_text is None:
+            return _value_of(tree.eval(scope))
+        return _value_of(tree.eval(scope, module.ClassAd(target_text)))
+    except (module.ClassAdException, ValueError, OverflowError):
+        # Depth or steps exceeded, or a string cut within a character.
+        return ERROR
