@@ -27,8 +27,11 @@ Source: ``src/classad/exprTree.h: EvalState``, ``src/classad/attrrefs.cpp``,
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from condor_twisted.classad.closures import (
@@ -49,6 +52,7 @@ from condor_twisted.classad.gathering import (
 from condor_twisted.classad.library import (
     OtherValue,
     Value,
+    accepts_line,
     expressions_available,
     make_tree,
     run,
@@ -61,7 +65,7 @@ from condor_twisted.classad.literals import (
     parse_literal,
 )
 from condor_twisted.classad.syntax import Syntax, read_syntax
-from condor_twisted.errors import ExpressionError
+from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 
 __all__ = [
     "CHEAP_FUNCTIONS",
@@ -82,6 +86,11 @@ __all__ = [
 
 #: A longer constraint is expensive by its length alone.
 _MAX_CHEAP_BYTES: Final = 1 << 16
+#: Checks of texts up to this size are remembered.
+_CACHED_BYTES: Final = 2048
+_QUICK_BYTES: Final = 4096
+_QUICK_BRACKETS: Final = 100
+_NEEDS_CARE = re.compile(rb"[\0\r\n]|(?<![0-9A-Za-z_.])0[0-9]")
 
 
 def _is_plain(text: bytes, value: LiteralValue) -> bool:
@@ -97,6 +106,22 @@ def _is_plain(text: bytes, value: LiteralValue) -> bool:
     return not digits.endswith(b".") and b".e" not in digits.lower()
 
 
+def _check(text: bytes) -> bool:
+    """Whether a text is an expression, literal or not.
+
+    The library reads a short and shallow one fastest, but takes ``010`` for a number,
+    which daemons do not; and a line is all that it can be given.
+    """
+    shallow = text.count(b"(") + text.count(b"[") + text.count(b"{") <= _QUICK_BRACKETS
+    if shallow and len(text) <= _QUICK_BYTES and not _NEEDS_CARE.search(text):
+        with contextlib.suppress(ExpressionsUnavailable):
+            return accepts_line(text)
+    return facts_of(text) is not None
+
+
+_remembered_check = lru_cache(maxsize=4096)(_check)
+
+
 def check_expression(text: bytes) -> bool:
     """Whether every reader of ads can read this right-hand side as it stands.
 
@@ -109,25 +134,24 @@ def check_expression(text: bytes) -> bool:
     value = parse_literal(text)
     if not isinstance(value, NotLiteral) and _is_plain(text, value):
         return True
-    return facts_of(text) is not None
+    if len(text) <= _CACHED_BYTES:
+        return _remembered_check(text)
+    return _check(text)
 
 
 def canonical_expression(text: bytes) -> bytes | None:
     """A right-hand side as it may be stored and passed on.
 
     Returns:
-        The text itself where every reader can read all of it; the literal in
-        HTCondor's own spelling where only some can (``010``, ``3.``); the expression
-        without what follows it and would be ignored (``10K``, ``foo bar``);
-        ``None`` where there is no expression.
+        The text itself where every reader can read it (some characters behind an
+        expression, as in ``10K``, are ignored by all); a literal in HTCondor's own
+        spelling where only some can, as ``010`` and ``3.``; ``None`` where there
+        is no expression.
     """
     value = parse_literal(text)
     if not isinstance(value, NotLiteral):
         return text if _is_plain(text, value) else format_literal(value)
-    facts = facts_of(text)
-    if facts is None:
-        return None
-    return text[: facts.end] if text[facts.end :].strip() else text
+    return text if check_expression(text) else None
 
 
 def internal_references(text: bytes) -> frozenset[str]:

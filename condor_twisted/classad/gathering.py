@@ -80,7 +80,6 @@ class Facts:
     converted: str
     references: tuple[str, ...]
     is_cheap: bool
-    end: int
 
 
 def _read_facts(text: bytes) -> Facts | None:
@@ -96,7 +95,6 @@ def _read_facts(text: bytes) -> Facts | None:
         converted=new_text(syntax.converted),
         references=syntax.references,
         is_cheap=syntax.functions <= CHEAP_FUNCTIONS,
-        end=syntax.end,
     )
 
 

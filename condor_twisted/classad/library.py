@@ -21,6 +21,7 @@ from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 __all__ = [
     "OtherValue",
     "Value",
+    "accepts_line",
     "expressions_available",
     "library",
     "make_tree",
@@ -59,6 +60,25 @@ def library() -> ModuleType:
         ) from missing
     module: ModuleType = classad2
     return module
+
+
+def accepts_line(text: bytes) -> bool:
+    """Whether the library reads a right-hand side in old syntax.
+
+    Args:
+        text: A right-hand side without newlines, of a size and nesting that are known
+            to be harmless.
+
+    Raises:
+        ExpressionsUnavailable: There is no library.
+    """
+    module = library()
+    line = f"A = {new_text(text)}\n"
+    try:
+        ad = module.parseNext(line, module.ParserType.Old)
+    except module.ClassAdException:
+        return False
+    return ad is not None and len(ad) == 1
 
 
 def expressions_available() -> bool:

@@ -30,6 +30,7 @@ from condor_twisted.classad.literals import (
     parse_literal,
     wrap_integer,
 )
+from condor_twisted.constants.attributes import is_private
 from condor_twisted.errors import (
     LimitExceeded,
     LocalProtocolError,
@@ -182,6 +183,10 @@ class WireAd:
             found, equals, text = line.lstrip(_BLANKS).partition(b"=")
             if equals and found.rstrip(b" ").lower() == key:
                 return text.lstrip(b" ")
+        return self._find(key)
+
+    def _find(self, key: bytes) -> bytes | None:
+        """The expression text of the last clear line with this lower-case name."""
         text, lowered = self._search or self._prepare()
         needle = b"\0" + key
         at = lowered.rfind(needle)
@@ -196,8 +201,14 @@ class WireAd:
         return None
 
     def get(self, name: str, /) -> bytes | None:
-        """As :meth:`raw`: an ad is a source for expressions to be evaluated over."""
-        return self.raw(name)
+        """The expression text of a public attribute.
+
+        This makes the ad a source for expressions to be evaluated over, which
+        must not tell a peer anything private: private names and lines that came as
+        secrets are not there.
+        """
+        key = _lookup_key(name)
+        return None if key is None or is_private(name) else self._find(key)
 
     def expression(self, name: str) -> str | None:
         """The expression text of an attribute as ``str``, or ``None``."""

@@ -18,6 +18,7 @@ from condor_twisted.classad.expressions import (
     OtherValue,
     TooExpensive,
     Value,
+    _remembered_check,
     canonical_expression,
     check_expression,
     evaluate,
@@ -351,7 +352,7 @@ class ReadabilityTests(SynchronousTestCase):
                 self.assertFalse(check_expression(raw), text)
 
     def test_canonical(self) -> None:
-        """A text stays, loses what is ignored, or becomes readable for all."""
+        """A text stays, or becomes readable for all, or is refused."""
         for text, canonical in [
             (b"1+2 * 3", b"1+2 * 3"),
             (b"017", b"17"),
@@ -359,13 +360,13 @@ class ReadabilityTests(SynchronousTestCase):
             (b"3.", b"3.0"),
             (b"3.e5", b"300000.0"),
             (b"9999999999999999999", b"-8446744073709551617"),
-            (b"10K", b"10"),
-            (b"1.5R", b"1.5"),
-            (b"foo bar", b"foo"),
-            (b'"a" "b"', b'"a"'),
-            (b"1; Bar = 2", b"1"),
+            (b"10K", b"10K"),
+            (b"1.5R", b"1.5R"),
+            (b"foo bar", b"foo bar"),
+            (b'"a" "b"', b'"a" "b"'),
+            (b"1; Bar = 2", b"1; Bar = 2"),
             (b"a ", b"a "),
-            (b"a // comment", b"a"),
+            (b"a // comment", b"a // comment"),
             (b"1e400", b"1e400"),
             (b'"end\\"', b'"end\\"'),
             (b'{"a\\","b"}', None),
@@ -375,9 +376,29 @@ class ReadabilityTests(SynchronousTestCase):
 
     def test_check(self) -> None:
         """What some reader cannot read as it stands is told."""
-        for text in (b"1", b'"x"', b"0", b"-0", b"0.5", b"a+b", b"10K", b"f(x)[1].y"):
+        for text in (
+            b"1",
+            b'"x"',
+            b"0",
+            b"-0",
+            b"0.5",
+            b"a+b",
+            b"10K",
+            b"f(x)[1].y",
+            b'f("010")',
+            b"a\n+ b",
+        ):
             self.assertTrue(check_expression(text), text)
-        for text in (b"017", b"3.", b"08", b"a b c ((("[6:], b"f(1,)", b"{,}"):
+        for text in (
+            b"017",
+            b"3.",
+            b"08",
+            b"1+010",
+            b"a\n+ 010",
+            b"a b c ((("[6:],
+            b"f(1,)",
+            b"{,}",
+        ):
             self.assertFalse(check_expression(text), text)
 
     def test_references(self) -> None:
@@ -611,6 +632,7 @@ class WithoutTheLibraryTests(SynchronousTestCase):
         """Make the import fail."""
         patcher = mock.patch.dict(sys.modules, {"classad2": None})
         patcher.start()
+        _remembered_check.cache_clear()
         self.addCleanup(patcher.stop)
         library.cache_clear()
 

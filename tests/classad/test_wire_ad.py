@@ -154,6 +154,13 @@ class LookupTests(SynchronousTestCase):
         self.assertEqual(repr(ad), "<WireAd of 3 lines>")
         self.assertNotIn("ClaimId", ad.without(["CLAIMID"]))
 
+    def test_mnh_5_7_private_attributes_are_no_source(self) -> None:
+        """Expressions see neither private names nor what came as a secret."""
+        ad = WireAd(b"A = 1\0ClaimId = 2\0_Condor_PrivX = 3\0", (b"B = 4",))
+        names = ("a", "claimid", "_condor_privx", "b", "", "absent")
+        self.assertEqual([ad.get(name) for name in names], [b"1"] + [None] * 5)
+        self.assertEqual(ad.integer("ClaimId"), 2)
+
     def test_items(self) -> None:
         """The first spelling and the last value of duplicates stay."""
         ad = ad_of(b"Foo = 1", b"B = 2", b"FOO = 3")
