@@ -57,9 +57,7 @@ __all__ = [
 ]
 
 XML_HEADER: Final = (
-    b'<?xml version="1.0"?>\n'
-    b'<!DOCTYPE classads SYSTEM "classads.dtd">\n'
-    b"<classads>\n"
+    b'<?xml version="1.0"?>\n<!DOCTYPE classads SYSTEM "classads.dtd">\n<classads>\n'
 )
 XML_FOOTER: Final = b"</classads>\n"
 
@@ -67,9 +65,7 @@ _RESERVED: Final = frozenset(
     (b"error", b"false", b"is", b"isnt", b"parent", b"true", b"undefined")
 )
 _NEW_OPERATORS: Final = {b"=?=": b"is", b"=!=": b"isnt"}
-_LETTERS: Final = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-)
+_LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _LETTERS_AND_DIGITS: Final = _LETTERS | frozenset(b"0123456789")
 _NEW_ESCAPES: Final = {
     7: b"\\a",
@@ -101,9 +97,7 @@ def _octal(code: int) -> bytes:
     return bytes((code,)) if 32 <= code < 127 else b"\\%03o" % code
 
 
-_NEW_TABLE: Final = _table(
-    {code: _octal(code) for code in range(256)} | _NEW_ESCAPES
-)
+_NEW_TABLE: Final = _table({code: _octal(code) for code in range(256)} | _NEW_ESCAPES)
 _XML_TABLE: Final = [
     _XML_ESCAPES.get(code, escaped) for code, escaped in enumerate(_NEW_TABLE)
 ]
@@ -136,7 +130,7 @@ def _name(content: bytes, form: Form) -> bytes:
     """An attribute's name, in quotes where it needs them."""
     quoted = _quoted(content, form, b"'")
     inner = quoted[1:-1]
-    plain = inner[:1] and inner[0] in _LETTERS and _LETTERS_AND_DIGITS >= set(inner)
+    plain = inner[:1] and inner[0] in _LETTERS and set(inner) <= _LETTERS_AND_DIGITS
     return inner if plain and inner.lower() not in _RESERVED else quoted
 
 
