@@ -256,7 +256,11 @@ def make_query(
     if private:
         values[attributes.SEND_PRIVATE_ATTRIBUTES] = True
     values.update(extra or {})
-    return Query(int(command), WireAd.from_pairs(values))
+    # HTCondor's own clients send attributes in this order.
+    ordered = sorted(values, key=lambda name: (len(name), name.lower()))
+    return Query(
+        int(command), WireAd.from_pairs({name: values[name] for name in ordered})
+    )
 
 
 def quoted(text: str) -> str:
@@ -279,7 +283,7 @@ def locate_query(daemon_type: str, name: str | None) -> Query:
     if name is not None:
         by_machine = kind.name in _BY_MACHINE and "@" not in name
         attribute = attributes.MACHINE if by_machine else attributes.NAME
-        constraint = f"{attribute} == {quoted(name)}"
+        constraint = f"(({attribute} == {quoted(name)}))"
     wanted = _LOCATION
     if kind.name == "Scheduler":
         wanted += _SCHEDD_LOCATION

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from condor_twisted.classad.full_values import ComposedValue, FullValue
 from condor_twisted.classad.literals import UNDEFINED
 from condor_twisted.tools.status import renderers as r
-from condor_twisted.tools.status.print_mask import Column, column
+from condor_twisted.tools.status.print_mask import Column, Renderer, column
 from condor_twisted.tools.status.rows import Row, as_real
 
 __all__ = ["TABLES", "Compact", "Layout", "Table"]
@@ -42,7 +42,7 @@ class Compact:
     """Where a compact listing keeps what slots of one machine add up to.
 
     Args:
-        slots: The number of slots.
+        slots: The number of slots; ``None`` where the columns are not the tool's own.
         activity: The letters of state and activity.
         free_cpus: Free processors.
         free_memory: Free memory.
@@ -50,7 +50,7 @@ class Compact:
         largest_slot: The largest slot's memory.
     """
 
-    slots: int = 2
+    slots: int | None = None
     activity: int | None = None
     free_cpus: int | None = None
     free_memory: int | None = None
@@ -177,8 +177,7 @@ def _server(layout: Layout) -> list[Column]:
     ]
 
 
-def _timed(attribute: str, heading: str, renderer: object, otherwise: str) -> Column:
-    assert isinstance(renderer, r.Renderer)
+def _timed(attribute: str, heading: str, renderer: Renderer, otherwise: str) -> Column:
     return column(
         attribute,
         heading,
@@ -489,7 +488,12 @@ TABLES: Final = {
         machine_width=12,
         machine_grows=True,
         compact=Compact(
-            activity=10, free_cpus=7, free_memory=8, job_starts=11, largest_slot=12
+            slots=2,
+            activity=10,
+            free_cpus=7,
+            free_memory=8,
+            job_starts=11,
+            largest_slot=12,
         ),
     ),
     "compact server": Table(
@@ -497,21 +501,21 @@ TABLES: Final = {
         _NO_DYNAMIC,
         name_grows=True,
         fixed_width=65,
-        compact=Compact(activity=10, job_starts=11),
+        compact=Compact(slots=2, activity=10, job_starts=11),
     ),
     "compact claimed": Table(
         _compact_claimed,
         _PARTLY_CLAIMED,
         name_grows=True,
         fixed_width=63,
-        compact=Compact(),
+        compact=Compact(slots=2),
     ),
     "compact state": Table(
         _compact_state,
         _NO_DYNAMIC,
         name_grows=True,
         fixed_width=70,
-        compact=Compact(activity=8, job_starts=9),
+        compact=Compact(slots=2, activity=8, job_starts=9),
     ),
     "startd": Table(_startd),
     "schedd": Table(
