@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from condor_twisted.classad.full_values import FullValue
+from condor_twisted.classad.literals import ERROR, UNDEFINED
 from condor_twisted.tools.status.print_mask import RenderedRow
-from condor_twisted.tools.status.rows import Row, as_integer, as_real
+from condor_twisted.tools.status.rows import Row, as_integer, as_real, shown
 from condor_twisted.tools.status.states import (
     ACTIVITIES,
     SEVERAL,
@@ -83,14 +84,21 @@ class CompactRow:
 
 def machine_key(row: Row) -> str:
     """What ``join(":",Machine,SlotTypeId)`` gives, the type's sign aside."""
-    parts = []
-    machine = row.value("Machine")
-    if isinstance(machine, str):
-        parts.append(row.string("Machine") or "")
-    slot_type = row.integer("SlotTypeId")
-    if slot_type is not None:
-        parts.append(str(abs(slot_type)))
-    return ":".join(parts)
+    joined: str | None = None
+    for name in ("Machine", "SlotTypeId"):
+        value = row.value(name)
+        if value is UNDEFINED:
+            continue
+        if value is ERROR:
+            return "error"
+        if isinstance(value, str):
+            text = row.string(name) or ""
+        elif name == "SlotTypeId" and isinstance(value, (int, float)):
+            text = str(abs(as_integer(value) or 0))
+        else:
+            text = shown(value)
+        joined = f"{joined}:{text}" if joined else text
+    return "undefined" if joined is None else joined
 
 
 def with_children(compact: CompactRow, activity_column: int) -> None:

@@ -130,12 +130,13 @@ class Listing:
             yield from self._whole_ads(entries)
             return
         mask = plan.mask
-        if mask.columns and entries:
-            if plan.style != "custom":
-                _fit(mask, plan)
-                yield to_bytes(mask.headings() + "\n")
-            elif mask.has_headings:
+        if plan.style == "custom":
+            if mask.has_headings:
                 yield to_bytes(mask.headings())
+        elif mask.columns and entries:
+            _fit(mask, plan)
+            yield to_bytes(mask.headings() + "\n")
+        if mask.columns:
             for entry in entries:
                 yield to_bytes(mask.show(entry.rendered))
         if entries and plan.totals is not None:
@@ -168,15 +169,13 @@ class Listing:
 
     def _names(self, ad: WireAd) -> list[str]:
         """The attributes of a whole ad that are shown."""
-        if self._plan.hash_order and self._plan.wanted is None:
-            return _unsorted_names(ad)
-        return shown_names(ad, self._plan.wanted)
-
-
-def _unsorted_names(ad: WireAd) -> list[str]:
-    """The public attributes of an ad in the order in which the library keeps them."""
-    names = [name for name in ad.names() if not is_private(name)]
-    return sorted(names, key=lambda name: (len(name), name.lower()))
+        plan = self._plan
+        if plan.hash_order and plan.wanted is None:
+            names = [name for name in ad.names() if not is_private(name)]
+            if plan.style == "long":
+                return sorted(names, key=encode_text)
+            return sorted(names, key=lambda name: (len(name), name.lower()))
+        return shown_names(ad, plan.wanted)
 
 
 def _key_text(value: FullValue) -> str:

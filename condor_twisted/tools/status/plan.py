@@ -143,7 +143,9 @@ class _Planner:
         self._is_cut = bool(options.width) or (
             not options.wide and display.columns is not None
         )
-        self._is_terminal = display.columns is not None and not options.wide
+        self._fits = not options.wide and (
+            bool(options.width) or display.columns is not None
+        )
 
     def plan(self, names: list[str]) -> Plan:
         """Put it all together."""
@@ -199,7 +201,7 @@ class _Planner:
             compact,
             wanted,
             table.fixed_width if table is not None else 0,
-            self._width if self._is_terminal and table is not None else 0,
+            self._width if self._fits and table is not None else 0,
             options.compact,
             options.hash_order,
         )
@@ -274,7 +276,7 @@ class _Planner:
                 width = table.machine_width
                 if width < 0:
                     width = self._collector_width()
-                column.width = abs(width)
+                column.width = width
                 column.left = column.left or width < 0
                 column.auto_width = options.wide or table.machine_grows
         return mask

@@ -189,7 +189,9 @@ class PrintfFormat:
             return self.of_real(float(value))
         mask = (1 << self.bits) - 1
         if self.kind is Conversion.CHARACTER:
-            return self._wrap("%" + self.spec + "c", chr(value & 0xFF))
+            # A text ends where its NUL is.
+            text = self._wrap("%" + self.spec + "c", chr(value & 0xFF))
+            return text.partition("\0")[0]
         if self.letter in "di":
             half = 1 << (self.bits - 1)
             return self._wrap("%" + self.spec + "d", ((value + half) & mask) - half)

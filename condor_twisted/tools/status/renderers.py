@@ -92,10 +92,10 @@ def short_version(text: str, *, with_build: bool) -> str:
     rest = rest[1:] if rest and _DATE.match(rest[0]) else rest[3:]
     if rest and rest[0].startswith("B"):
         rest = rest[1:]
-    if rest and not rest[0].startswith("$") and with_build:
-        build = re.split("[- ]", rest[0], maxsplit=1)[0]
-        return version + "." + build[: max(0, 20 - len(version))]
-    return version
+    build = rest[0] if rest else ""
+    if build.startswith("$") or not with_build:
+        return version
+    return version + "." + build.partition("-")[0][: max(0, 20 - len(version))]
 
 
 def _activity_code(value: FullValue, row: Row, column: Column) -> FullValue | None:

@@ -71,6 +71,11 @@ class Totals:
         raise NotImplementedError
 
 
+def _int32(value: int) -> int:
+    """A number as C's ``int`` has it; HTCondor reads what it adds up into one."""
+    return ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+
 def _single(value: float) -> float:
     """A real as C's ``float`` has it; HTCondor adds loads up in one."""
     try:
@@ -206,7 +211,7 @@ class _Sums(Totals):
             if value is None:
                 complete = False
             else:
-                self.sums[name] += value
+                self.sums[name] += _int32(value)
         return complete
 
 
@@ -444,12 +449,12 @@ class DaemonTotals(_Sums):
             sums["busy_gpus"],
             sums["backfill_gpus"],
         )
-        count = self.count or 1
-        return (
-            " ".join(f"{number:8d}" for number in whole)
-            + f" {100 * self.memory_share / count:7.2f}% "
-            f"{100 * self.backfill_memory_share / count:7.2f}%\n"
+        shares = (
+            # What C makes of nothing divided by nothing.
+            f"{100 * share / self.count:7.2f}%" if self.count else "   -nan%"
+            for share in (self.memory_share, self.backfill_memory_share)
         )
+        return " ".join((*(f"{number:8d}" for number in whole), *shares)) + "\n"
 
 
 @dataclass(slots=True)
