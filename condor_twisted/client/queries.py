@@ -281,9 +281,13 @@ def locate_query(daemon_type: str, name: str | None) -> Query:
     kind = ad_kind(daemon_type)
     constraint = None
     if name is not None:
-        by_machine = kind.name in _BY_MACHINE and "@" not in name
-        attribute = attributes.MACHINE if by_machine else attributes.NAME
-        constraint = f"(({attribute} == {quoted(name)}))"
+        if kind.name in _BY_MACHINE and "@" not in name:
+            # One host's slots: all of every ad.
+            return make_query(
+                "Machine" if kind.name == "StartD" else kind.name,
+                f"(({attributes.MACHINE} == {quoted(name)}))",
+            )
+        constraint = f"(({attributes.NAME} == {quoted(name)}))"
     wanted = _LOCATION
     if kind.name == "Scheduler":
         wanted += _SCHEDD_LOCATION

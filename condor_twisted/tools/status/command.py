@@ -11,7 +11,6 @@ from typing import Any, Final
 from twisted.internet.threads import deferToThread
 
 from condor_twisted.client import Pool
-from condor_twisted.errors import LocalProtocolError
 from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.running import (
     DONE,
@@ -27,6 +26,7 @@ from condor_twisted.tools.status.listing import Listing
 from condor_twisted.tools.status.modes import MODES
 from condor_twisted.tools.status.options import StatusOptions, parse_options
 from condor_twisted.tools.status.plan import Display, Plan, make_plan
+from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["main"]
@@ -172,7 +172,4 @@ async def _direct_pool(pool: Pool, options: StatusOptions, reactor: Any) -> Pool
     if daemon is None:
         return pool
     location = await pool.locate(daemon, options.direct)
-    try:
-        return Pool(location.address, pool.settings, reactor)
-    except LocalProtocolError as error:
-        raise UsageError(str(error)) from error
+    return Pool(SinfulAddress.parse(location.address), pool.settings, reactor)
