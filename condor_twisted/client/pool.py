@@ -20,10 +20,10 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, DNSLookupError
 
 from condor_twisted.classad.wire_ad import AdValue, WireAd
 from condor_twisted.client.collectors import collector_addresses
@@ -51,6 +51,9 @@ from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Advertised", "Location", "Pool"]
+
+#: How a conversation with a collector fails.
+_FAILURES: Final = (CondorTwistedError, ConnectError, DNSLookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +284,7 @@ class Pool:
                     channel, self.settings.real("QUERY_TIMEOUT", 60.0), query.command
                 )
                 yield answer.ask(query.ad)
-            except (CondorTwistedError, ConnectError) as error:
+            except _FAILURES as error:
                 if channel is not None:
                     channel.abort()
                 failures.append((address, error))
@@ -397,7 +400,7 @@ class Pool:
         for command, *ads in updates:
             try:
                 yield connection.send(command, *ads)
-            except (CondorTwistedError, ConnectError) as error:
+            except _FAILURES as error:
                 connection.abort()
                 errors.append(_as_refusal(command, address, error))
             else:
@@ -419,7 +422,7 @@ class Pool:
 
             try:
                 yield self.client.send_datagram(address, command, write, raw=self._raw)
-            except (CondorTwistedError, ConnectError) as error:
+            except _FAILURES as error:
                 errors.append(_as_refusal(command, address, error))
             else:
                 sent_count += 1
@@ -499,7 +502,7 @@ class _Answer:
             return ready
         try:
             found: list[WireAd] = yield self._receive()
-        except (CondorTwistedError, ConnectError) as error:
+        except _FAILURES as error:
             raise CommandRefused(
                 self._command,
                 str(self._channel.address),
@@ -532,6 +535,8 @@ def _explained(error: Exception) -> str:
             f"cannot connect ({error}); is a collector running there, and is the "
             "port right?"
         )
+    if isinstance(error, DNSLookupError):
+        return f"unknown host ({error})"
     if isinstance(error, CommandRefused):
         return error.reason
     if isinstance(error, SecurityError):
