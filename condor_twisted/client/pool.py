@@ -40,6 +40,7 @@ from condor_twisted.client.queries import (
 from condor_twisted.client.updates import UpdateConnection, ad_writer
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
+from condor_twisted.constants.commands import command_name
 from condor_twisted.errors import (
     CommandRefused,
     CondorTwistedError,
@@ -303,7 +304,9 @@ class Pool:
             reason = "no collector answered: " + "; ".join(
                 f"{each}: {_explained(error)}" for each, error in failures
             )
-        error = CommandRefused(command, str(address), reason)
+        error = CommandRefused(
+            command, str(address), f"{command_name(command)}: {reason}"
+        )
         error.__cause__ = cause
         return error
 
@@ -550,6 +553,8 @@ def _as_refusal(
     """An update's failure, with command and address."""
     if isinstance(error, CommandRefused):
         return error
-    refusal = CommandRefused(command, str(address), _explained(error))
+    refusal = CommandRefused(
+        command, str(address), f"{command_name(command)}: {_explained(error)}"
+    )
     refusal.__cause__ = error
     return refusal

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from twisted.internet.error import DNSLookupError
+
 from condor_twisted.classad.expressions import check_expression
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.constants import attributes
@@ -23,6 +25,7 @@ from condor_twisted.tools.option_table import (
     take_values,
 )
 from condor_twisted.tools.running import DONE, FAILED, MISUSED, pool_of, run, warn
+from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["collector_command", "main", "read_ads"]
@@ -240,6 +243,12 @@ async def _advertise(
     code = DONE
     try:
         for each in await pool.advertise(ads, command, use_tcp=use_tcp):
+            causes = [error.__cause__ for error in each.errors]
+            if any(isinstance(cause, DNSLookupError) for cause in causes):
+                host = SinfulAddress.parse(each.address).host
+                warn(f"couldn't locate collector: unknown host {host}")
+                code = FAILED
+                continue
             for error in each.errors:
                 unanswered = isinstance(error.__cause__, PeerClosed)
                 what = "get ack from" if unanswered else "send classad to"

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from condor_twisted.client import Pool
 from condor_twisted.config.settings import Settings
-from condor_twisted.errors import CondorTwistedError, ConfigError
+from condor_twisted.errors import CondorTwistedError
 from condor_twisted.tools.option_table import UsageError
 
 __all__ = [
@@ -149,7 +149,7 @@ def _exit_code(result: Any) -> int:
         return MISUSED
     if isinstance(error, (CondorTwistedError, OSError)):
         warn(f"Error: {error}")
-        return MISUSED if isinstance(error, ConfigError) else FAILED
+        return FAILED
     if result.check(CancelledError):
         warn("Interrupted.")
         return FAILED
