@@ -18,7 +18,6 @@ $(VENV)/.test: pyproject.toml setup.py
 	touch $@ $(VENV)/.run
 
 run: $(VENV)/.run
-	$(BIN)/python -m twisted -h >/dev/null
 	exec $(BIN)/twistd -n --pidfile= condor-collector --port $(PORT) --http $(HTTP)
 
 test: $(VENV)/.test

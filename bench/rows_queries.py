@@ -28,6 +28,8 @@ from bench.wire import count_ads, encode_int, frame_message
 __all__ = ["QUERY_ROWS"]
 
 QUERY_SCHEDD_ADS = 6
+_FOUND_BYTES = 100
+"""A reply with an address in it is longer than this."""
 STATUS_PROJECTION = (
     "Activity Arch CondorLoadAvg EnteredCurrentActivity LastHeardFrom Machine Memory "
     "MyCurrentTime Name OCU OpSys State"
@@ -256,23 +258,33 @@ class Locate(Row):
     def measure(self, server: Server) -> Sample:
         """Ask for each schedd in turn, one connection each."""
         count = 1_000 if self.bench.quick else 3_000
-        messages = []
-        for index in range(SCHEDD_COUNT):
-            name = f"ap{index:02d}.cluster.example.org"
-            ad = query_ad(
-                f'((Name == "{name}"))',
-                projection=LOCATE_PROJECTION,
-                extra=(f'LocationQuery = "{name}"', "LimitResults = 1"),
-                target_type="Scheduler",
-            )
-            messages.append(frame_message(encode_int(QUERY_SCHEDD_ADS) + ad))
+        messages = [
+            frame_message(encode_int(QUERY_SCHEDD_ADS) + ad) for ad in _locate_ads()
+        ]
         with self.bench.watch(server) as watch:
             for number in range(count):
                 with Connection(server.port) as connection:
                     connection.socket.sendall(messages[number % SCHEDD_COUNT])
-                    if self.bench.drain(connection) < 100:
+                    if self.bench.drain(connection) < _FOUND_BYTES:
                         raise RuntimeError(f"{server.name} did not find a schedd")
         return watch.sample(count, self.unit_seconds)
+
+
+def _locate_ads(*, encrypted: bool = False) -> list[bytes]:
+    """Make a query for the address of each schedd, as tools do."""
+    ads = []
+    for index in range(SCHEDD_COUNT):
+        name = f"ap{index:02d}.cluster.example.org"
+        ads.append(
+            query_ad(
+                f'((Name == "{name}"))',
+                projection=LOCATE_PROJECTION,
+                extra=(f'LocationQuery = "{name}"', "LimitResults = 1"),
+                target_type="Scheduler",
+                encrypted=encrypted,
+            )
+        )
+    return ads
 
 
 class MixedCycle(Row):
@@ -367,21 +379,24 @@ class NewSession(Row):
 
 
 class ResumedCommand(Row):
-    """A new connection that resumes a session."""
+    """A new connection that resumes a session, and asks for an address on it."""
 
     name = "session-resumed"
-    title = "resumed command"
+    title = "resumed command (locate)"
     target = 1.2
 
     def measure(self, server: Server) -> Sample:
-        """Resume, run a command that does nothing, wait for the close."""
+        """Resume, ask for a schedd, read the answer without decrypting."""
         count = 1_000 if self.bench.quick else 3_000
         session = self.bench.session(server)
+        ads = _locate_ads(encrypted=True)
         with self.bench.watch(server) as watch:
-            for _ in range(count):
+            for number in range(count):
                 with Connection(server.port) as connection:
-                    connection.resume(session, DC_NOP_READ)
-                    connection.socket.recv(1)
+                    connection.resume(session, QUERY_SCHEDD_ADS)
+                    connection.send_message(ads[number % SCHEDD_COUNT])
+                    if self.bench.drain(connection) < _FOUND_BYTES:
+                        raise RuntimeError(f"{server.name} did not find a schedd")
         return watch.sample(count, self.unit_seconds)
 
 

@@ -96,6 +96,13 @@ def _installation(root: Path, prefix: tuple[str, ...]) -> Installation | str:
     return Installation(root, prefix, " ".join(answer.split()[1:2]))
 
 
+def _environment() -> dict[str, str]:
+    """Return ours, with byte code kept as in any installation."""
+    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
 def free_port() -> int:
     """Return a port that was free for TCP and UDP a moment ago."""
     while True:
@@ -170,7 +177,7 @@ class Server:
             self._process = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY if self.real is None else "/",
-                env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

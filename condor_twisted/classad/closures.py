@@ -49,6 +49,7 @@ from condor_twisted.classad.values import (
 __all__ = [
     "Closure",
     "Compiled",
+    "Equality",
     "Lookup",
     "NotCovered",
     "compile_closure",
@@ -58,6 +59,8 @@ __all__ = [
 #: Gives the expression text of an attribute by its lower-case name.
 Lookup: TypeAlias = Callable[[str], "bytes | None"]
 Closure: TypeAlias = Callable[[Lookup], LiteralValue]
+#: An attribute in lower case, and what it must equal.
+Equality: TypeAlias = tuple[str, str | int | float]
 
 #: A longer constraint goes to the library, so do deeper ones: no recursion problem
 #: can arise here, and HTCondor's own evaluation depth is not exceeded.
@@ -131,16 +134,16 @@ class Compiled:
 
     Args:
         evaluate: Computes the value.
-        equalities: Attributes that must equal a string, whatever else, for the
-            expression to be true. The strings' case counts only under ``=?=``.
-        alternatives: Attribute and string pairs; where there are any, at least one
-            attribute must equal its string for the expression to be true.
+        equalities: Attributes that must equal a string or number, whatever else, for
+            the expression to be true. Case and type count only under ``=?=``.
+        alternatives: Attribute and value pairs; where there are any, at least one
+            attribute must equal its value for the expression to be true.
         constant: The value where the expression is a single literal.
     """
 
     evaluate: Closure
-    equalities: tuple[tuple[str, str], ...] = ()
-    alternatives: tuple[tuple[str, str], ...] = ()
+    equalities: tuple[Equality, ...] = ()
+    alternatives: tuple[Equality, ...] = ()
     constant: LiteralValue | None = None
     attribute: str | None = None
 
@@ -313,22 +316,26 @@ def _combine(sign: bytes, left: Compiled, right: Compiled) -> Compiled:
             alternatives=left.alternatives or right.alternatives,
         )
     if sign == b"||":
-        either: tuple[tuple[str, str], ...] = ()
+        either: tuple[Equality, ...] = ()
         if left.alternatives and right.alternatives:
             either = left.alternatives + right.alternatives
         return Compiled(_either(left.evaluate, right.evaluate), alternatives=either)
     operation = BINARY_OPERATIONS.get(sign)
     if operation is None:
         raise NotCovered
-    if isinstance(left.constant, str) and sign in (b"==", b"=?="):
-        left, right = right, left
-    if left.attribute is not None and isinstance(right.constant, str):
-        pair = ((left.attribute, right.constant),)
-        if sign == b"==":
-            evaluate = _equals(left.evaluate, right.constant)
-            return Compiled(evaluate, equalities=pair, alternatives=pair)
-        if sign == b"=?=":
-            evaluate = _applied(operation, left.evaluate, right.evaluate)
+    if sign in (b"==", b"=?="):
+        if left.constant is not None and right.attribute is not None:
+            left, right = right, left
+        constant = right.constant
+        if left.attribute is not None and constant.__class__ in (str, int, float):
+            assert isinstance(constant, (str, int, float))
+            pair = ((left.attribute, constant),)
+            if isinstance(constant, str) and sign == b"==":
+                evaluate = _equals(left.evaluate, constant)
+            elif constant.__class__ is int:
+                evaluate = _against(sign, operation, left.evaluate, constant)
+            else:
+                evaluate = _applied(operation, left.evaluate, right.evaluate)
             return Compiled(evaluate, equalities=pair, alternatives=pair)
     if right.constant.__class__ is int:
         assert right.constant is not None

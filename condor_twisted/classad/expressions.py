@@ -195,13 +195,14 @@ class Constraint:
         self.is_expensive: Final = (
             not syntax.functions <= CHEAP_FUNCTIONS or len(text) > _MAX_CHEAP_BYTES
         )
-        #: Attributes, in lower case, that must equal a string in every ad that matches.
-        #: The comparison ignores case, unless the constraint says otherwise.
-        self.equalities: Final[Mapping[str, str]] = dict(
+        #: Attributes, in lower case, that must equal a string or a number in every ad
+        #: that matches. Strings compare without case, numbers by value, unless the
+        #: constraint says otherwise.
+        self.equalities: Final[Mapping[str, str | int | float]] = dict(
             self._compiled.equalities if self._compiled is not None else ()
         )
-        #: Attribute and string pairs; if there are any, every ad that matches has
-        #: at least one of these attributes equal to its string.
+        #: Attribute and value pairs; if there are any, every ad that matches has
+        #: at least one of these attributes equal to its value.
         self.alternatives: Final = (
             self._compiled.alternatives if self._compiled is not None else ()
         )
@@ -210,6 +211,19 @@ class Constraint:
     def is_compiled(self) -> bool:
         """Whether ads with nothing but literals need no library."""
         return self._compiled is not None
+
+    def quick_match(self, source: AttributeSource) -> bool | None:
+        """Whether one ad matches, where only literals take part in the answer.
+
+        Returns:
+            ``None`` where the library would have to evaluate something.
+        """
+        if self._compiled is None:
+            return None
+        try:
+            return _is_match(self._compiled.evaluate(source.get))
+        except NotCovered:
+            return None
 
     def evaluate(
         self, source: AttributeSource, *, allow_expensive: bool = False

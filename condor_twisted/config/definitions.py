@@ -33,7 +33,8 @@ class Origin:
         source: A file's name, a command, or a word in angle brackets such as
             ``<Environment>``.
         line: Line number from 1; ``None`` where lines mean nothing.
-        metaknob: ``CATEGORY:NAME+LINE`` when a ``use`` statement brought it.
+        metaknob: ``CATEGORY:NAME+LINE`` when a ``use`` statement brought it; its
+            lines count from 0.
     """
 
     source: str

@@ -245,7 +245,7 @@ class ConfigurationParser:
         if place.metaknob is None:
             return _Place(place.source, place.depth, number)
         return _Place(
-            place.source, place.depth, place.line, f"{place.metaknob}+{number}"
+            place.source, place.depth, place.line, f"{place.metaknob}+{number - 1}"
         )
 
     @staticmethod
@@ -373,6 +373,8 @@ class ConfigurationParser:
                 raise ConfigError(f"use {category}: does not recognise {use.name}")
             if at.depth + 1 >= _LIMIT_DEPTH:
                 raise ConfigError(f"use {category}: {use.name} is nested too deep")
+            if not metaknob.text:
+                self._warn(f"use {category}: {use.name} has no effect here", at)
             text = apply_arguments(metaknob.text, use.arguments)
             label = f"{metaknob.category}:{metaknob.name}"
             self._parse(text, _Place(at.source, at.depth + 1, at.line, label))

@@ -32,6 +32,28 @@ MY_CURRENT_TIME: Final = "MyCurrentTime"
 CONDOR_VERSION: Final = "CondorVersion"
 CONDOR_PLATFORM: Final = "CondorPlatform"
 
+# What a collector keys, counts and answers with.
+SCHEDD_NAME: Final = "ScheddName"
+SCHEDD_IP_ADDR: Final = "ScheddIpAddr"
+STARTD_IP_ADDR: Final = "StartdIpAddr"
+MASTER_IP_ADDR: Final = "MasterIpAddr"
+NEGOTIATOR_IP_ADDR: Final = "NegotiatorIpAddr"
+COLLECTOR_IP_ADDR: Final = "CollectorIpAddr"
+SLOT_ID: Final = "SlotID"
+DYNAMIC_SLOT: Final = "DynamicSlot"
+HAS_START_DAEMON_AD: Final = "HasStartDaemonAd"
+HASH_NAME: Final = "HashName"
+OWNER: Final = "Owner"
+GRIDMANAGER_SELECTION_VALUE: Final = "GridmanagerSelectionValue"
+NEGOTIATOR_NAME: Final = "NegotiatorName"
+STATISTICS_TO_PUBLISH: Final = "STATISTICS_TO_PUBLISH"
+ABSENT: Final = "Absent"
+OFFLINE: Final = "Offline"
+STATE: Final = "State"
+JOB_UNIVERSE: Final = "JobUniverse"
+RUNNING_JOBS: Final = "RunningJobs"
+IDLE_JOBS: Final = "IdleJobs"
+
 #: Attributes that never leave towards a peer for whom they are not meant, in lower
 #: case. Names that begin with ``PRIVATE_PREFIX`` (lower case) are private as well.
 PRIVATE_NAMES: Final = frozenset(

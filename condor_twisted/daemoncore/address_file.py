@@ -14,9 +14,14 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from twisted.logger import Logger
+
+from condor_twisted.config.settings import Settings
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
-__all__ = ["AddressFile", "replace_file"]
+__all__ = ["AddressFile", "AddressFiles", "replace_file"]
+
+_log = Logger()
 
 
 def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
@@ -90,3 +95,63 @@ class AddressFile:
                 ours = current.read(len(written) + 1) == written
             if ours:
                 os.unlink(self.path)
+
+
+class AddressFiles:
+    """All address files of a daemon: the one asked for, the one the settings name.
+
+    Args:
+        asked: A file that has to be written; ``None`` for none.
+    """
+
+    def __init__(self, asked: str | None) -> None:
+        self._asked = asked
+        self._files: dict[str, AddressFile] = {}
+
+    def write(self, settings: Settings, address: str) -> None:
+        """Write them, and remove those that are not named any more.
+
+        Raises:
+            OSError: The one that was asked for cannot be written. One that only the
+                settings name is worth an error line.
+        """
+        wanted = (self._asked, _named_by_settings(settings))
+        paths = list(dict.fromkeys(path for path in wanted if path))
+        for path in [each for each in self._files if each not in paths]:
+            self._files.pop(path).remove()
+        for path in paths:
+            file = self._files.setdefault(path, AddressFile(path))
+            try:
+                file.write(address)
+            except OSError as error:
+                if path == self._asked:
+                    raise
+                _log.error(
+                    "Can't write address file {path}: {error}",
+                    path=path,
+                    error=error.strerror,
+                )
+
+    def remove(self) -> None:
+        """Remove those that are ours."""
+        while self._files:
+            self._files.popitem()[1].remove()
+
+
+def _named_by_settings(settings: Settings) -> str | None:
+    """The address file that the settings name.
+
+    Compiled-in names lie in the LOG directory: without one that somebody configured
+    there is no such file.
+    """
+    name = f"{settings.subsystem}_ADDRESS_FILE"
+    if settings.local_name is not None:
+        name = f"{settings.local_name}.{name}"
+    found = settings.find(name)
+    if found is None or not found.value:
+        return None
+    if found.definition is None:
+        log = settings.find("LOG")
+        if log is None or log.definition is None or not log.value:
+            return None
+    return settings.text(name)

@@ -28,12 +28,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol
 
-from condor_twisted.config.arithmetic import Evaluate, evaluate_arithmetic
+from condor_twisted.config.arithmetic import Evaluate
 from condor_twisted.config.conditions import evaluate_condition
 from condor_twisted.config.definitions import Definitions, Origin
 from condor_twisted.config.language import ConfigurationParser
+from condor_twisted.config.listing import describe_settings
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.surroundings import Surroundings
+from condor_twisted.daemoncore.configuration_expressions import evaluate_expression
 from condor_twisted.daemoncore.configuration_sources import FileSources
 from condor_twisted.daemoncore.host_facts import HostFacts
 from condor_twisted.errors import ConfigError
@@ -60,12 +62,6 @@ _PREFIX: Final = "_condor_"
 _NAME = re.compile(r"[A-Za-z0-9_./]+\Z")
 _AUTO_USE = re.compile(r"AUTO_USE_([A-Za-z]+)_(.+)\Z", re.IGNORECASE)
 _FILES_OF_A_DAEMON: Final = ("LOG", "ADDRESS_FILE", "SUPER_ADDRESS_FILE")
-_SECRET = re.compile(
-    r"PASSWORD(?!_(DIRECTORY|FILE|DOMAIN|AUTH))|PASSPHRASE|SECRET|PRIVATE_KEY"
-    r"|CREDENTIAL(?!_DIRECTORY|_PRODUCER|_MONITOR|_STORER)|API_?KEY|COOKIE"
-    r"|TOKEN\Z|TOKEN_VALUE",
-    re.IGNORECASE,
-)
 # Knobs whose values a daemon of ours uses whatever it is called; a bad one is
 # refused on reading. Others are judged by whoever asks for them.
 _CHECKED = re.compile(
@@ -121,7 +117,7 @@ class ConfigurationRequest:
     embedded: bool = True
     host: HostFacts | None = None
     environment: Mapping[str, str] | None = None
-    evaluate: Evaluate = evaluate_arithmetic
+    evaluate: Evaluate = evaluate_expression
     search_order: tuple[str, ...] = SEARCH_ORDER
     keep_defaults: bool = False
 
@@ -470,41 +466,18 @@ _UNLISTED: Final[dict[str, Callable[[Settings, str], object]]] = {
 def describe_configuration(configuration: Configuration) -> str:
     """Every effective knob with where it came from, for ``--config-check``.
 
-    A knob that looks like a secret is named, and its value is not.
-
     Returns:
-        Lines ``NAME = value  # origin``, configured knobs first, then the
-        compiled-in defaults that have a value, each in order of the alphabet.
+        Comments on reader, sources and warnings, then the lines of
+        ``describe_settings``, which shows no secrets.
     """
     settings = configuration.settings
-    lines = [
-        f"# Subsystem: {settings.subsystem}"
-        + (f", local name: {settings.local_name}" if settings.local_name else ""),
-        f"# Root: {configuration.root or 'none'}"
-        + (" (embedded defaults)" if configuration.is_embedded else ""),
-    ]
+    reader = settings.subsystem
+    if settings.local_name:
+        reader += f", local name {settings.local_name}"
+    root = configuration.root or "none"
+    if configuration.is_embedded:
+        root += ", the embedded defaults apply"
+    lines = [f"# Subsystem: {reader}", f"# Root: {root}"]
     lines += [f"# Read: {name}" for name in configuration.files]
     lines += [f"# Warning: {text}" for text in configuration.warnings]
-    configured = {each.name.lower(): each.name for each in settings}
-    lines += [_described(settings, name) for _, name in sorted(configured.items())]
-    lines.append("# Compiled-in defaults")
-    defaults = sorted(settings.compiled_in(), key=lambda each: each.name.lower())
-    for entry in defaults:
-        if entry.name.lower() not in configured and entry.value:
-            lines.append(_described(settings, entry.name))
-    return "\n".join(lines) + "\n"
-
-
-def _described(settings: Settings, name: str) -> str:
-    """One knob: the value it has when it is asked for by exactly this name."""
-    found = settings.find(name)
-    assert found is not None, f"{name} was listed"
-    if _SECRET.search(name):
-        value = "(not shown)" if found.value else ""
-    else:
-        try:
-            value = settings.text(name, "").replace("\n", "\\n")
-        except ConfigError as error:
-            value = f"(cannot be expanded: {error.problem})"
-    used = "" if found.name.lower() == name.lower() else f" as {found.name}"
-    return f"{name} = {value}  # {found.origin}{used}"
+    return "\n".join([*lines, *describe_settings(settings)]) + "\n"

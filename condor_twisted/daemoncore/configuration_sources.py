@@ -11,7 +11,7 @@ from typing import Final
 from condor_twisted.config.language import CommandOutput
 from condor_twisted.errors import ConfigError
 
-__all__ = ["FileSources", "split_command"]
+__all__ = ["FileSources", "split_command", "sync_directory", "write_atomically"]
 
 COMMAND_TIMEOUT_SECONDS: Final = 60
 _LIMIT_BYTES: Final = 64 << 20
@@ -79,19 +79,7 @@ class FileSources:
 
     def write_file(self, name: str, text: str) -> None:
         """Keep a text in a file that is there completely or not at all."""
-        directory = os.path.dirname(os.path.abspath(name))
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".condor_")
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(text.encode("utf-8", "surrogateescape"))
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            os.replace(temporary, name)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        sync_directory(directory)
+        write_atomically(name, text.encode("utf-8", "surrogateescape"), 0o644)
 
     def run_command(self, command: str) -> CommandOutput:
         """Run a command line without a shell and wait for its end.
@@ -118,6 +106,23 @@ class FileSources:
             ) from error
         text = done.stdout.decode("utf-8", "surrogateescape")
         return CommandOutput(text, done.returncode)
+
+
+def write_atomically(path: str, data: bytes, mode: int) -> None:
+    """Replace a file so that a crash at any moment leaves the old or the new one."""
+    directory = os.path.dirname(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".condor_")
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_directory(directory)
 
 
 def sync_directory(directory: str) -> None:

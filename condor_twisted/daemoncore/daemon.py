@@ -20,20 +20,19 @@ import contextlib
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.address_file import AddressFile
+from condor_twisted.daemoncore.address_file import AddressFiles
 from condor_twisted.daemoncore.addresses import (
     announced_address,
     bind_address,
@@ -42,8 +41,17 @@ from condor_twisted.daemoncore.addresses import (
 )
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
+from condor_twisted.daemoncore.list_addresses import ListAddresses
+from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
+from condor_twisted.daemoncore.own_process import (
+    banner,
+    descriptor_limit,
+    farewell,
+    settle_in,
+)
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.errors import ConfigError
+from condor_twisted.protocols.clocks import make_monotonic, monotonic_seconds
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.endpoints import (
     CommandPorts,
@@ -60,8 +68,6 @@ __all__ = ["Daemon"]
 
 _log = Logger()
 
-#: Descriptors that stay free, for files and for peers that are served already.
-SPARE_DESCRIPTORS_COUNT: Final = 50
 #: How long the port rests when descriptors run out.
 ACCEPT_PAUSE_SECONDS: Final = 1.0
 #: How often expired sessions are thrown out.
@@ -120,17 +126,21 @@ class Daemon(MultiService):
         self.signals.subscribe(getattr(signal, "SIGHUP", 1), self.request_reconfigure)
         #: Gets what made the start fail; raises it by default.
         self.start_failed: Callable[[Exception], None] | None = None
+        #: Gets the line that says where we are, besides the log.
+        self.announce: Callable[[str], object] | None = None
+        #: Where this process logs, if that is not for twistd to say.
+        self.log_observer: CondorLogObserver | None = None
         self._load_settings = load_settings
         self._port = port
         self._interface = interface
-        self._extra_address_file = address_file
-        self._address_files: list[AddressFile] = []
+        self._address_files = AddressFiles(address_file)
         self._owns_process = False
         self._stopping = ""
         self._timers: list[IDelayedCall] = []
         self._housekeeping: IDelayedCall | None = None
         self._accept_pause: IDelayedCall | None = None
         self._reconfigure_wanted = False
+        self._list_addresses: ListAddresses | None = None
         for registration in declared_commands(BuiltinCommands(self)):
             self.table.add(registration)
         for registration in declared_commands(self):
@@ -211,6 +221,12 @@ class Daemon(MultiService):
         """Be the process's daemon: take its signals, and end it when stopped."""
         self._owns_process = True
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Join a parent; an application logs from then on as we want it to."""
+        if self.log_observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.log_observer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
     # Starting.
 
     def privilegedStartService(self) -> None:
@@ -220,6 +236,8 @@ class Daemon(MultiService):
             ConfigError: The settings have no sense.
             CannotListenError: The port is taken.
         """
+        if self.log_observer is not None:
+            self.log_observer.write("\n".join(banner(self.settings)))
         try:
             self._open()
         except (ConfigError, CannotListenError, OSError) as error:
@@ -234,7 +252,7 @@ class Daemon(MultiService):
         if self.ports is None:
             self.privilegedStartService()
         try:
-            self._write_address_files()
+            self._address_files.write(self.settings, str(self.address))
         except OSError as error:
             if self.start_failed is None:
                 self._close_now()
@@ -248,7 +266,11 @@ class Daemon(MultiService):
         if self._owns_process:
             self.reactor.callWhenRunning(self.signals.install)
         super().startService()  # type: ignore[no-untyped-call]
-        _log.info("{line}", line=self.ready_line())
+        _log.info("DaemonCore: command socket at {address}", address=str(self.address))
+        line = self.ready_line()
+        _log.info("{line}", line=line)
+        if self.announce is not None:
+            self.announce(line)
 
     def stopService(self) -> Deferred[Any]:
         """Close everything.
@@ -256,11 +278,9 @@ class Daemon(MultiService):
         Returns:
             A `Deferred` that fires when ports and children are closed.
         """
-        self._stopping = self._stopping or "stopped"
+        self._stopping = "over"
         stopped = maybeDeferred(super().stopService)
-        for each in self._address_files:
-            each.remove()
-        self._address_files = []
+        self._address_files.remove()
         for timer in self._timers:
             if timer.active():
                 timer.cancel()
@@ -268,6 +288,7 @@ class Daemon(MultiService):
         closed = self._close_now()
         if self._owns_process:
             self.signals.restore()
+            _log.info("{line}", line=farewell(self.settings))
         return DeferredList([stopped, closed], consumeErrors=True).addCallback(
             lambda _: None
         )
@@ -281,24 +302,31 @@ class Daemon(MultiService):
         self.reactor.callFromThread(function)
 
     def _open(self) -> None:
+        if self._owns_process:
+            settle_in(self.settings)
         if self.reactor is None:
             from twisted.internet import reactor as global_reactor
 
             self.reactor = global_reactor
         reactor: Any = self.reactor
+        if self._owns_process:
+            make_monotonic(reactor)
         self.security = SecurityState(
             self.settings,
             self.table.rules,
             host_facts(self.settings),
             random_bytes=os.urandom,
-            now=reactor.seconds,
+            now=monotonic_seconds(reactor),
             unix_time=lambda: int(time.time()),
         )
         self.host = Host(reactor, run_in_threads(reactor))
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()
         )
-        self.server.descriptor_limit = _descriptor_limit()
+        self._list_addresses = ListAddresses(self.host, self._lists_changed)
+        self._list_addresses.refresh(self.security.authorizer)
+        self._apply_debug_flags()
+        self.server.descriptor_limit = descriptor_limit()
         self.server.descriptors_short = self._rest
         self.datagrams = SafeSockProtocol(
             self.server.message_received, self.server.sweep, self.server.folded
@@ -323,54 +351,7 @@ class Daemon(MultiService):
         self._housekeeping = self._accept_pause = None
         if server is not None:
             server.close()
-        if ports is None:
-            done: Deferred[Any] = Deferred()
-            done.callback(None)
-            return done
-        return ports.close()
-
-    def _write_address_files(self) -> None:
-        """Write the address files.
-
-        Raises:
-            OSError: The one that was asked for by argument cannot be written. One that
-                only the settings name is worth an error line.
-        """
-        asked, named = self._extra_address_file, self._address_file_of_settings()
-        paths = list(dict.fromkeys(path for path in (asked, named) if path))
-        for each in self._address_files:
-            if each.path not in paths:
-                each.remove()
-        kept = {each.path: each for each in self._address_files}
-        self._address_files = [kept.get(path) or AddressFile(path) for path in paths]
-        for each in self._address_files:
-            try:
-                each.write(str(self.address))
-            except OSError as error:
-                if each.path == asked:
-                    raise
-                _log.error(
-                    "Can't write address file {path}: {error}",
-                    path=each.path,
-                    error=error.strerror,
-                )
-
-    def _address_file_of_settings(self) -> str | None:
-        """The address file that the settings name.
-
-        Compiled-in names lie in the LOG directory: without one that somebody
-        configured there is no such file.
-        """
-        name = f"{self.subsystem}_ADDRESS_FILE"
-        local = self.settings.local_name
-        found = self.settings.find(name if local is None else f"{local}.{name}")
-        if found is None or not found.value:
-            return None
-        if found.definition is None:
-            log = self.settings.find("LOG")
-            if log is None or log.definition is None or not log.value:
-                return None
-        return self.settings.text(name if local is None else f"{local}.{name}")
+        return succeed(None) if ports is None else ports.close()
 
     # Housekeeping.
 
@@ -382,6 +363,19 @@ class Daemon(MultiService):
             now = self.security.now()
             self.security.incoming.expire(now)
             self.security.outgoing.expire(now)
+            if self._list_addresses is not None:
+                self._list_addresses.keep_fresh(self.security.authorizer)
+        if self.server is not None:
+            self.server.forget_admissions()
+
+    def _apply_debug_flags(self) -> None:
+        flags = DebugFlags.from_settings(self.settings)
+        if self.log_observer is not None:
+            self.log_observer.flags = flags
+        if self.server is not None:
+            self.server.log_commands = flags.wants("D_COMMAND")
+
+    def _lists_changed(self) -> None:
         if self.server is not None:
             self.server.forget_admissions()
 
@@ -427,8 +421,12 @@ class Daemon(MultiService):
         try:
             if self._load_settings is not None:
                 self.settings = self._own(self._load_settings())
-            self.reconfigured()
             security.reconfigure(self.settings)
+            try:
+                self.reconfigured()
+            except Exception:
+                security.reconfigure(old)
+                raise
         except Exception as error:
             self.settings = old
             self.reconfigure_errors_count += 1
@@ -439,12 +437,15 @@ class Daemon(MultiService):
             else:
                 _log.failure("the configuration stays as it was")
             return False
-        server.forget_admissions()
         assert self.host is not None
         self.host.names.clear()
+        if self._list_addresses is not None:
+            self._list_addresses.refresh(security.authorizer)
+        server.forget_admissions()
+        self._apply_debug_flags()
         security.command_address = str(self.address)
         try:
-            self._write_address_files()
+            self._address_files.write(self.settings, str(self.address))
         except OSError as error:
             _log.error("The address file cannot be written: {error}", error=str(error))
         self.reconfigured_count += 1
@@ -455,7 +456,7 @@ class Daemon(MultiService):
 
     def stop_gracefully(self) -> None:
         """Stop after what is under way; asked again while that lasts, stop fast."""
-        if self._stopping:
+        if self._stopping or self.ports is None:
             self.stop_fast()
             return
         self._stopping = "gracefully"
@@ -468,7 +469,7 @@ class Daemon(MultiService):
 
     def stop_fast(self) -> None:
         """Stop now."""
-        if self._stopping == "fast":
+        if self._stopping in ("fast", "over") or self.ports is None:
             return
         self._stopping = "fast"
         _log.info("Got SIGQUIT. Performing fast shutdown.")
@@ -476,16 +477,15 @@ class Daemon(MultiService):
         self._stop_when(self.shutdown_fast)
 
     def _stop_when(self, shutdown: Callable[[], Deferred[Any] | None]) -> None:
-        def failed(failure: Failure) -> None:
-            _log.failure("the shutdown failed", failure)
-
-        maybeDeferred(shutdown).addErrback(failed).addCallback(lambda _: self._exit())
+        maybeDeferred(shutdown).addErrback(
+            lambda failure: _log.failure("the shutdown failed", failure)
+        ).addCallback(lambda _: self._exit())
 
     def _exit(self) -> None:
         """End the process if it is ours, else this service."""
-        if self._stopping == "exited":
+        if self._stopping == "over":
             return
-        self._stopping = "exited"
+        self._stopping = "over"
         if self._owns_process:
             with contextlib.suppress(Exception):
                 self.reactor.stop()
@@ -497,16 +497,3 @@ class Daemon(MultiService):
     def _later(self, seconds: float, function: Callable[[], object]) -> None:
         self._timers = [each for each in self._timers if each.active()]
         self._timers.append(self.reactor.callLater(seconds, function))
-
-
-def _descriptor_limit() -> float:
-    """From which descriptor number on no connection is taken."""
-    if sys.platform == "win32":
-        return float("inf")
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    del hard
-    if soft == resource.RLIM_INFINITY:
-        return float("inf")
-    return max(soft - SPARE_DESCRIPTORS_COUNT, soft // 2)

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from twisted.logger import Logger
 from twisted.python import usage
 
 from condor_twisted.config.settings import Settings
@@ -28,11 +29,14 @@ from condor_twisted.daemoncore.configuration import (
     read_configuration,
 )
 from condor_twisted.daemoncore.daemon import Daemon
+from condor_twisted.daemoncore.logs import open_log
 from condor_twisted.errors import ConfigError
 
 __all__ = ["DaemonOptions", "make_service", "port_number"]
 
 D = TypeVar("D", bound=Daemon)
+
+_log = Logger()
 
 
 def port_number(text: str) -> int:
@@ -136,6 +140,14 @@ class DaemonOptions(usage.Options):
             out.flush()
         raise SystemExit(status)
 
+    def announce(self, line: str) -> None:
+        """Show a line to whoever started the daemon, whose log is elsewhere."""
+        out = sys.__stdout__
+        if out is not None:
+            with contextlib.suppress(OSError, ValueError):
+                out.write(f"{line}\n")
+                out.flush()
+
     def start_failed(self, error: Exception) -> None:
         """End twistd because the daemon cannot start; leave nothing behind.
 
@@ -163,6 +175,7 @@ def make_service(
     """
     try:
         configuration = options.configuration()
+        observer = open_log(configuration.settings)
         made = daemon(
             configuration.settings,
             load_settings=options.load_settings,
@@ -173,6 +186,11 @@ def make_service(
         )
     except (ConfigError, OSError) as error:
         options.fail(error)
+    if observer is not None:
+        made.log_observer = observer
+        made.announce = options.announce
+    for warning in configuration.warnings:
+        _log.warn("{warning}", warning=warning)
     made.start_failed = options.start_failed
     made.own_process()
     return made

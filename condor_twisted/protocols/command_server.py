@@ -13,7 +13,7 @@ Source: ``src/condor_daemon_core.V6/daemon_core.cpp: HandleReq, CallCommandHandl
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from inspect import iscoroutine
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from condor_twisted.errors import (
     RemoteProtocolError,
     SecurityError,
 )
+from condor_twisted.protocols.accounting import ServerCounters, ServerLimits
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
 from condor_twisted.protocols.host_steps import Host
 from condor_twisted.protocols.log_text import FoldedLog, escaped
@@ -50,7 +51,7 @@ from condor_twisted.security.datagrams import admit_datagram
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.safe_messages import NO_SECURITY, SafeMessage
-from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
+from condor_twisted.wire.stream_frames import StreamFramer
 
 __all__ = ["CommandServer", "ServerCounters", "ServerLimits"]
 
@@ -59,37 +60,6 @@ _log = Logger()
 #: How often answers that came from host names are asked for again.
 REVALIDATE_SECONDS: Final = 60.0
 _KEPT_ADMISSIONS_COUNT: Final = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """How much of one server its peers may take up.
-
-    Args:
-        connections: Open connections in all.
-        unproven_per_address: Connections of one address that have not had a command
-            admitted yet.
-        frames: Sizes of frames and messages.
-    """
-
-    connections: int = 10_000
-    unproven_per_address: int = 200
-    frames: FrameLimits = field(default_factory=FrameLimits)
-
-
-@dataclass(slots=True)
-class ServerCounters:
-    """What has happened since the start."""
-
-    connections: int = 0
-    connections_refused: int = 0
-    commands: int = 0
-    datagrams: int = 0
-    commands_denied: int = 0
-    commands_unknown: int = 0
-    handshakes_failed: int = 0
-    protocol_errors: int = 0
-    handler_errors: int = 0
 
 
 class CommandServer:
@@ -111,7 +81,7 @@ class CommandServer:
         security: SecurityState,
         host: Host,
         reactor: IReactorTime,
-        limits: ServerLimits = ServerLimits(),
+        limits: ServerLimits = ServerLimits(),  # noqa: B008 -- frozen
     ) -> None:
         self.table = table
         self.security = security
@@ -120,7 +90,7 @@ class CommandServer:
         self.limits = limits
         self.sweep = DeadlineSweep(reactor)
         self.counters = ServerCounters()
-        self.folded = FoldedLog(_log, reactor.seconds)
+        self.folded = FoldedLog(_log, self.sweep.seconds)
         self.sweep.every_sweep(self.folded.flush)
         #: Changes when admissions of before do not count any more.
         self.generation = 0
@@ -129,10 +99,12 @@ class CommandServer:
         self.unproven: dict[str, int] = {}
         self._raw_tcp: dict[tuple[int, str], Registration] = {}
         self._raw_udp: dict[tuple[int, str], Registration] = {}
-        self._forgotten_at = reactor.seconds()
+        self._forgotten_at = self.sweep.seconds()
         #: Called when a new connection has a descriptor number this high.
         self.descriptor_limit: float = NEVER
         self.descriptors_short: Callable[[], None] = lambda: None
+        #: Whether each command is logged (D_COMMAND); that costs as much as a command.
+        self.log_commands = False
 
     # Connections.
 
@@ -196,7 +168,7 @@ class CommandServer:
         self._raw_tcp.clear()
         self._raw_udp.clear()
         self.security.authorizer.forget_answers()
-        self._forgotten_at = self.reactor.seconds()
+        self._forgotten_at = self.sweep.seconds()
 
     def admitted_raw(
         self, transport: Transport, number: int, address: str
@@ -206,7 +178,7 @@ class CommandServer:
         found = kept.get((number, address))
         if (
             found is not None
-            and self.reactor.seconds() - self._forgotten_at > REVALIDATE_SECONDS
+            and self.sweep.seconds() - self._forgotten_at > REVALIDATE_SECONDS
         ):
             self.forget_admissions()
             return None
@@ -269,18 +241,19 @@ class CommandServer:
         )
 
     def holds(self, permission: Permission, peer: Peer) -> bool:
-        """Whether a peer holds a further level."""
-        decision = holds(
-            permission, peer, self.security.policies, self.security.authorizer
-        )
+        """Whether a peer holds a further level.
+
+        Where that hangs on host names that nobody has looked up, it does not; see
+        `Registration.also_asks`.
+        """
+        security = self.security
+        decision = holds(permission, peer, security.policies, security.authorizer)
         if decision.needs_names and peer.host_names is None:
-            known = self.host.names.known(peer.address) or ()
-            decision = holds(
-                permission,
-                _with_names(peer, known),
-                self.security.policies,
-                self.security.authorizer,
-            )
+            known = self.host.names.known(peer.address)
+            if known is None:
+                return False
+            named = _with_names(peer, known)
+            decision = holds(permission, named, security.policies, security.authorizer)
         return decision.allowed
 
     def unknown_command(self, number: int, peer: Peer) -> None:
@@ -451,6 +424,14 @@ class CommandServer:
             Exception: Whatever the handler raises.
         """
         self.counters.commands += 1
+        if self.log_commands:
+            _log.debug(
+                "Calling HandleReq for command {number} ({name}) from {peer}",
+                category="D_COMMAND",
+                number=request.command,
+                name=registration.rule.name,
+                peer=escaped(str(request.peer)),
+            )
         result = registration.handler(request)
         if result is None or isinstance(result, Deferred):
             return result

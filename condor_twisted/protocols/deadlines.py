@@ -13,6 +13,8 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from condor_twisted.protocols.clocks import monotonic_seconds
+
 __all__ = ["NEVER", "DeadlineSweep", "HasDeadline"]
 
 _log = Logger()
@@ -44,7 +46,7 @@ class DeadlineSweep:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         #: The monotonic time now.
-        self.seconds: Callable[[], float] = clock.seconds
+        self.seconds: Callable[[], float] = monotonic_seconds(clock)
         self._watched: set[HasDeadline] = set()
         self._every: list[Callable[[], None]] = []
         self._timer: IDelayedCall | None = None

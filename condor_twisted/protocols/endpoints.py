@@ -195,16 +195,9 @@ def _set_up_stream_port(port: Any, options: SocketOptions) -> None:
                         socket.SOL_SOCKET, option, options.stream_buffer_bytes
                     )
         set_connection_options(listening, options.keep_alive_seconds)
-    read = port.doRead
-    accepts = options.accepts_per_turn
+    from condor_twisted.protocols.command_transport import CommandPortReader
 
-    def accept_some() -> None:
-        # Twisted lets the number grow with the load; other work must get its turn.
-        if accepts > 0:
-            port.numberAccepts = accepts
-        read()
-
-    port.doRead = accept_some
+    port.doRead = CommandPortReader(port, options.accepts_per_turn)
 
 
 def set_connection_options(connection: socket.socket, keep_alive_seconds: int) -> None:

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from condor_twisted.protocols.clocks import monotonic_seconds
 from condor_twisted.security.steps import (
     LookupHost,
     LookupUser,
@@ -74,10 +75,10 @@ class AnswerCache(Generic[K, V]):
         count: How many answers are kept.
     """
 
-    __slots__ = ("_answers", "_clock", "_count")
+    __slots__ = ("_answers", "_count", "_seconds")
 
     def __init__(self, clock: IReactorTime, count: int = KEPT_ANSWERS_COUNT) -> None:
-        self._clock = clock
+        self._seconds = monotonic_seconds(clock)
         self._count = count
         self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
 
@@ -89,14 +90,14 @@ class AnswerCache(Generic[K, V]):
         kept = self._answers.get(key)
         if kept is None:
             return None
-        if kept[0] <= self._clock.seconds():
+        if kept[0] <= self._seconds():
             del self._answers[key]
             return None
         return kept[1]
 
     def put(self, key: K, answer: V, seconds: float) -> None:
         """Keep an answer for so many seconds."""
-        self._answers[key] = (self._clock.seconds() + seconds, answer)
+        self._answers[key] = (self._seconds() + seconds, answer)
         self._answers.move_to_end(key)
         if len(self._answers) > self._count:
             self._answers.popitem(last=False)
@@ -235,7 +236,7 @@ class Host:
         local_directories: tuple[str, ...] = ("/tmp", "/var/tmp", "/dev/shm"),  # noqa: S108
     ) -> None:
         self.names = HostNames(clock, run_blocking) if names is None else names
-        self._run_blocking = run_blocking
+        self.run_blocking = run_blocking
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
 
@@ -277,7 +278,7 @@ class Host:
     ) -> object:
         if directory.rstrip("/") in self._local:
             return function(*arguments)
-        return self._run_blocking(function, *arguments)
+        return self.run_blocking(function, *arguments)
 
     def _user(self, uid: int) -> object:
         known = self._users.get(uid)
@@ -290,7 +291,7 @@ class Host:
             )
             return name
 
-        return self._run_blocking(_user_name, uid).addCallback(found)
+        return self.run_blocking(_user_name, uid).addCallback(found)
 
 
 def _user_name(uid: int) -> str | None:

@@ -1,7 +1,7 @@
 """CEDAR over TCP: frames to messages, messages to frames, with back-pressure.
 
 `ReliSockProtocol` is a *message channel*; what the messages mean is its owner's
-business (`command_server.ServerConnection`, `commands.ClientChannel`).
+business (`server_connection.ServerConnection`, `client_channel.ClientChannel`).
 
 Reading
     Bytes go into a `StreamFramer`. Whole messages are taken out one at a time, and
@@ -26,9 +26,8 @@ Source: ``src/condor_io/reli_sock.cpp``.
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -42,53 +41,24 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from condor_twisted.errors import LocalProtocolError, PeerClosed
+from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
-from condor_twisted.security.keys import CryptoMethod
+from condor_twisted.protocols.message_parts import PART_BYTES, OutgoingParts
+from condor_twisted.protocols.protections import protection_for
 from condor_twisted.security.steps import EnableProtection
-from condor_twisted.wire.ciphers import (
-    AesGcmProtection,
-    CfbCipher,
-    CfbProtection,
-    FrameProtection,
-    Md5Protection,
-)
+from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.stream_frames import StreamFramer
 
-__all__ = ["ChannelOwner", "ReliSockProtocol", "protection_for"]
+__all__ = ["ChannelOwner", "ReliSockProtocol"]
 
 #: How much may wait unread in a connection whose owner is busy (1 MiB and a header).
 UNREAD_LIMIT_BYTES: Final = 1_048_576 + 5
 #: A peer that takes nothing for so long is dropped.
 WRITE_PROGRESS_SECONDS: Final = 60.0
-#: Longer messages and parts are cut into frames of this size.
-PART_BYTES: Final = 262_144
+#: So many messages of one connection are handled before others get their turn.
+MESSAGES_PER_TURN: Final = 500
 #: So much may be written before the transport is asked to say when it is full.
 _UNWATCHED_BYTES: Final = 65_536
-
-
-def protection_for(
-    step: EnableProtection,
-) -> tuple[FrameProtection | None, CfbCipher | None]:
-    """What a key does to a stream.
-
-    Returns:
-        What protects the frames, and what encrypts single secrets in frames that are
-        not encrypted; either may be ``None``.
-
-    Source: ``src/condor_io/reli_sock.cpp: ReliSock::set_encryption_id`` and
-    ``src/condor_io/sock.cpp: Sock::set_crypto_key``.
-    """
-    key = step.key
-    if key.method is CryptoMethod.AES:
-        return AesGcmProtection(key.data, os.urandom), None
-    integrity = Md5Protection(key.data) if step.authenticate else None
-    cipher = CfbCipher(
-        "3DES" if key.method is CryptoMethod.TRIPLE_DES else "BLOWFISH", key.data
-    )
-    if step.encrypt:
-        return CfbProtection(cipher, integrity), None
-    return integrity, cipher
 
 
 class ChannelOwner(Protocol):
@@ -169,7 +139,7 @@ class ReliSockProtocol:
         self._unwatched_bytes = 0
         self._producing = False
         self._closing = False
-        self._parts: deque[_Parts] = deque()
+        self._parts: deque[OutgoingParts] = deque()
         self._turn: IDelayedCall | None = None
 
     # What Twisted calls.
@@ -193,7 +163,12 @@ class ReliSockProtocol:
         except Exception:
             self._failed(Failure())
             return
-        if self.receiver is None or self._delivering or self._write_blocked:
+        if (
+            self.receiver is None
+            or self._delivering
+            or self._write_blocked
+            or self._turn is not None
+        ):
             if framer.buffered_bytes > UNREAD_LIMIT_BYTES and not self._reading_paused:
                 self._pause_reading()
             return
@@ -237,7 +212,12 @@ class ReliSockProtocol:
 
     def resume(self) -> None:
         """Deliver what has come, after ``receiver`` was set again."""
-        if self._delivering or self._write_blocked or self.receiver is None:
+        if (
+            self._delivering
+            or self._write_blocked
+            or self.receiver is None
+            or self._turn is not None
+        ):
             return
         if self._framer.buffered_bytes:
             self._deliver()
@@ -287,13 +267,16 @@ class ReliSockProtocol:
     def _deliver(self) -> None:
         framer = self._framer
         self._delivering = True
-        delivered = False
+        delivered = 0
         try:
             while (receiver := self.receiver) is not None:
+                if delivered == MESSAGES_PER_TURN:
+                    self._take_turn_later()
+                    return
                 message = framer.next_message()
                 if message is None:
                     break
-                delivered = True
+                delivered += 1
                 receiver(message)
                 if self._write_blocked:
                     break
@@ -361,7 +344,7 @@ class ReliSockProtocol:
         """
         if not self.is_open:
             return fail(PeerClosed("the connection has ended"))
-        queued = _Parts(parts)
+        queued = OutgoingParts(parts)
         self._parts.append(queued)
         if len(self._parts) == 1:
             self._write_parts()
@@ -415,7 +398,7 @@ class ReliSockProtocol:
                     data = self._framer.frame_part(part, False)
                 else:
                     if queued.waits:
-                        self._turn = self.clock.callLater(0, self._take_turn)
+                        self._take_turn_later()
                         return
                     continue
             except Exception:
@@ -430,9 +413,16 @@ class ReliSockProtocol:
         if self._closing and not self._parts:
             self._close()
 
+    def _take_turn_later(self) -> None:
+        """Let the reactor serve others first."""
+        if self._turn is None:
+            self._turn = self.clock.callLater(0, self._take_turn)
+
     def _take_turn(self) -> None:
         self._turn = None
-        self._write_parts()
+        if self._parts:
+            self._write_parts()
+        self.resume()
 
     def _expect_progress(self) -> None:
         self._write_deadline = self._sweep.seconds() + WRITE_PROGRESS_SECONDS
@@ -458,66 +448,6 @@ class ReliSockProtocol:
             return
         self.set_deadline(NEVER)
         self.owner.channel_late()
-
-
-class _Parts:
-    """A message on its way out, piece by piece; one piece is held back.
-
-    Which piece is the last is known only when there is no further one, and a frame
-    cannot be empty; so each piece waits for its successor.
-    """
-
-    __slots__ = ("_held", "_iterator", "_rest", "done", "waits")
-
-    def __init__(self, parts: Iterable[bytes]) -> None:
-        self._iterator: Iterator[bytes] = iter(parts)
-        self._held = b""
-        self._rest = memoryview(b"")
-        #: Whether the last answer ``b""`` asked for a turn of the reactor.
-        self.waits = False
-        self.done: Deferred[None] = Deferred()
-
-    def next_part(self) -> bytes | None:
-        """A piece that is not the last; ``b""`` for none yet; ``None`` at the end."""
-        self.waits = False
-        if self._rest:
-            piece = bytes(self._rest[:PART_BYTES])
-            self._rest = self._rest[PART_BYTES:]
-        else:
-            try:
-                piece = next(self._iterator)
-            except StopIteration:
-                return None
-            if not piece:
-                self.waits = True
-                return b""
-            if len(piece) > PART_BYTES:
-                self._rest = memoryview(piece)[PART_BYTES:]
-                piece = piece[:PART_BYTES]
-        ready, self._held = self._held, piece
-        return ready
-
-    def last_part(self) -> bytes:
-        """The piece that was held back.
-
-        Raises:
-            LocalProtocolError: If there was no piece at all.
-        """
-        if not self._held:
-            raise LocalProtocolError("a CEDAR message cannot be empty")
-        return self._held
-
-    def end(self, failure: Failure | None) -> None:
-        """Tell whoever waits, once."""
-        close = getattr(self._iterator, "close", None)
-        if close is not None:
-            close()
-        if self.done.called:
-            return
-        if failure is None:
-            self.done.callback(None)
-        else:
-            self.done.errback(failure)
 
 
 def _ignore_closed(failure: Failure) -> None:

@@ -173,7 +173,9 @@ class Authorizer:
                 )
             lists[level] = _Lists(
                 behavior,
-                parse_entries(allow or "", equivalent),
+                parse_entries(
+                    allow if allow and behavior is _Behavior.LISTS else "", equivalent
+                ),
                 parse_entries(deny or "", equivalent),
                 f"{allow_name} = " if allow_name else "",
                 f"{deny_name} = " if deny_name else "",
@@ -265,7 +267,10 @@ class Authorizer:
             )
         holes = self._holes.get(permission)
         if holes:
-            for who in (user, f"{user}/{address}", address):
+            # A bare name, or one with a slash, could be made to look like another
+            # kind of hole.
+            plain = "@" in user and "/" not in user
+            for who in (user, f"{user}/{address}", address) if plain else (address,):
                 if who in holes:
                     return Decision(
                         True,

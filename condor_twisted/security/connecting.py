@@ -47,24 +47,20 @@ from condor_twisted.security.key_exchange import (
     derive_session_key,
     encode_public_key,
 )
-from condor_twisted.security.keys import (
-    CryptoMethod,
-    SessionKey,
-    parse_crypto_methods,
-)
+from condor_twisted.security.keys import SessionKey
 from condor_twisted.security.method_loop import Authenticated, authenticate_client
-from condor_twisted.security.method_names import canonical_method, split_words
-from condor_twisted.security.methods import find_method
+from condor_twisted.security.method_names import split_words
+from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer
-from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
-from condor_twisted.security.policy import (
-    MAX_METHOD_LIST_BYTES,
-    MAX_SESSION_SECONDS,
-    FeatureLevel,
-    Policies,
-    SidePolicy,
+from condor_twisted.security.pod_ads import (
+    PodAd,
+    parse_pod_message,
+    put_pod_ad,
+    read_pod_ad,
 )
+from condor_twisted.security.policy import FeatureLevel, Policies, SidePolicy
+from condor_twisted.security.server_reply import MAX_TEXT_BYTES, ServerReply
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
@@ -95,7 +91,6 @@ __all__ = [
 ]
 
 _NONCE_BYTES: Final = 33
-_MAX_TEXT_BYTES: Final = 1024
 _MAX_VALID_COMMANDS: Final = 1000
 _RESUME_ANSWERS_SINCE: Final = (9, 9, 0)
 
@@ -282,9 +277,7 @@ def _resume(
     put_pod_ad(writer, pairs.items(), by_name=True)
     yield from send_message(writer.end_of_message())
 
-    reader = MessageReader((yield from receive_message()))
-    answer = read_pod_ad(reader)
-    reader.end_of_message()
+    answer = parse_pod_message((yield from receive_message()))
     code = answer.string("ReturnCode") or ""
     if code == "SID_NOT_FOUND":
         if session.negotiated:
@@ -300,7 +293,7 @@ def _resume(
         yield from enable_protection(step)
         encrypted = step.encrypts
     peer = session_peer(session, ends.peer_address, ends.peer_port)
-    version = answer.bounded_string("RemoteVersion", _MAX_TEXT_BYTES)
+    version = answer.bounded_string("RemoteVersion", MAX_TEXT_BYTES)
     if version is not None:
         peer = replace(peer, version=version)
     return Established(peer, session, encrypted, True)
@@ -329,10 +322,8 @@ class _NewSession:
     def run(self) -> Handshake[Established]:
         """The messages of the negotiation."""
         yield from send_message(self._request())
-        reader = MessageReader((yield from receive_message()))
-        reply = read_pod_ad(reader)
-        reader.end_of_message()
-        agreed = _ServerReply(reply, self.policy)
+        reply = parse_pod_message((yield from receive_message()))
+        agreed = ServerReply(reply, self.policy)
         authenticated: Authenticated | None = None
         if agreed.authenticate:
             authenticated = yield from self._authenticate(reply, agreed)
@@ -373,10 +364,7 @@ class _NewSession:
         }
         if policy.methods:
             pairs["AuthMethods"] = policy.methods_text
-            for name in policy.methods:
-                method = find_method(name)
-                if method is not None:
-                    pairs.update(method.attributes(security))
+            pairs.update(offer_attributes(policy.methods, security))
         if policy.crypto_methods:
             pairs["CryptoMethods"] = policy.crypto_text
         if security.trust_domain is not None:
@@ -390,7 +378,7 @@ class _NewSession:
         return writer.end_of_message()
 
     def _authenticate(
-        self, reply: PodAd, agreed: _ServerReply
+        self, reply: PodAd, agreed: ServerReply
     ) -> Handshake[Authenticated | None]:
         """Run the methods; ``None`` where all failed and none was needed."""
         method_context = MethodContext(
@@ -405,7 +393,7 @@ class _NewSession:
 
     def _make_session(
         self,
-        agreed: _ServerReply,
+        agreed: ServerReply,
         key: SessionKey | None,
         authenticated: Authenticated | None,
         verdict: PodAd,
@@ -418,7 +406,7 @@ class _NewSession:
         """
         security = self.security
         code = verdict.string("ReturnCode") or ""
-        own_user = verdict.bounded_string("User", _MAX_TEXT_BYTES)
+        own_user = verdict.bounded_string("User", MAX_TEXT_BYTES)
         if code not in ("", "AUTHORIZED"):
             method = (
                 "no authentication"
@@ -470,97 +458,6 @@ class _NewSession:
                 session, dialled, iter(_command_numbers(valid_commands))
             )
         return session
-
-
-class _ServerReply:
-    """What the server says is agreed on, held against what we want.
-
-    Raises:
-        PolicyMismatch: It is less than we require, or nothing that we offered.
-        RemoteProtocolError: It makes no sense.
-    """
-
-    def __init__(self, ad: PodAd, policy: SidePolicy) -> None:
-        self.authenticate = _decided(ad, "Authentication", policy.authentication_wish)
-        self.encrypt = _decided(ad, "Encryption", policy.encryption)
-        self.integrity = _decided(ad, "Integrity", policy.integrity)
-        self.authentication_required = (
-            policy.authentication_wish is FeatureLevel.REQUIRED
-            or ad.boolean("AuthRequired") is not False
-        )
-        self.version = ad.bounded_string("RemoteVersion", _MAX_TEXT_BYTES)
-        self.methods = self._methods(ad, policy)
-        named = ad.bounded_string("CryptoMethods", MAX_METHOD_LIST_BYTES) or ""
-        chosen = parse_crypto_methods(named.partition(",")[0])
-        listed = ad.bounded_string("CryptoMethodsList", MAX_METHOD_LIST_BYTES) or ""
-        self.crypto_methods = parse_crypto_methods(listed)
-        self.crypto_method: CryptoMethod | None = chosen[0] if chosen else None
-        self.key_text = ad.string("ECDHPublicKey")
-        offered = policy.crypto_methods
-        if self.crypto_method is not None and self.crypto_method not in offered:
-            raise PolicyMismatch("CryptoMethods", policy.crypto_text, named[:64])
-        needs_key = self.authenticate or self.encrypt or self.integrity
-        if self.key_text is None and needs_key:
-            raise PolicyMismatch("KeyExchange", "ECDH", "none")
-        if self.key_text is not None and self.crypto_method is None:
-            raise PolicyMismatch("CryptoMethods", policy.crypto_text, "none")
-        if self.crypto_method is not CryptoMethod.AES:
-            for feature, decided, level in (
-                ("Encryption", self.encrypt, policy.encryption),
-                ("Integrity", self.integrity, policy.integrity),
-            ):
-                if decided and level is FeatureLevel.NEVER:
-                    raise PolicyMismatch(feature, level.name, "YES")
-        self.duration_seconds = _seconds(
-            ad.string("SessionDuration"), policy.session_duration_seconds
-        )
-        lease = ad.integer("SessionLease")
-        self.lease_seconds = (
-            0 if lease is None or lease < 0 else min(lease, MAX_SESSION_SECONDS)
-        )
-
-    def _methods(self, ad: PodAd, policy: SidePolicy) -> tuple[str, ...]:
-        """The methods to try: those that the server lists and that we offered."""
-        text = ad.bounded_string("AuthMethodsList", MAX_METHOD_LIST_BYTES)
-        if text is None:
-            text = ad.bounded_string("AuthMethods", MAX_METHOD_LIST_BYTES) or ""
-        found = tuple(
-            name
-            for word in split_words(text)
-            if (name := canonical_method(word)) is not None and name in policy.methods
-        )
-        if self.authenticate and not found:
-            raise NoMethodSucceeded((), ())
-        return found
-
-
-def _decided(ad: PodAd, feature: str, level: FeatureLevel) -> bool:
-    """Whether the server decided for a feature.
-
-    Args:
-        ad: The server's reply.
-        feature: Which.
-        level: What we want.
-
-    Raises:
-        MalformedMessage: The server decided nothing.
-        PolicyMismatch: It decided against what we require.
-    """
-    word = ad.string(feature)
-    if word not in ("YES", "NO"):
-        raise MalformedMessage(f"the server decides nothing about {feature}")
-    if word == "NO" and level is FeatureLevel.REQUIRED:
-        raise PolicyMismatch(feature, level.name, word)
-    if feature == "Authentication" and word == "YES" and level is FeatureLevel.NEVER:
-        raise PolicyMismatch(feature, level.name, word)
-    return word == "YES"
-
-
-def _seconds(text: str | None, own_seconds: int) -> int:
-    """The duration that the server names, at most our own."""
-    if text is None or len(text) > 10 or not (text.isascii() and text.isdigit()):
-        return own_seconds
-    return max(1, min(int(text), own_seconds))
 
 
 def _command_numbers(text: str) -> list[int]:

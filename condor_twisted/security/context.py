@@ -17,7 +17,8 @@ from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.knobs import Knobs
-from condor_twisted.security.methods import usable_methods
+from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
+from condor_twisted.security.methods import check_switches, usable_methods
 from condor_twisted.security.peer import Peer, Transport
 from condor_twisted.security.policy import Policies
 from condor_twisted.security.sessions import (
@@ -93,7 +94,9 @@ class SecurityState:
         self.authorizer = Authorizer.from_knobs(knobs, host.local_addresses)
 
     def _read_policies(self, knobs: Knobs) -> Policies:
-        """The policies of a configuration."""
+        """The policies of a configuration, whose other knobs are looked at, too."""
+        check_switches(knobs)
+        knobs.boolean(ADDRESS_CHECK_KNOB, False)
 
         def usable(permission: Permission) -> Collection[str]:
             return usable_methods(knobs, self.host.own_user, permission)

@@ -106,10 +106,10 @@ def parse_network(text: str) -> IpNetwork | None:
         address = parse_ip(text)
         return None if address is None else ipaddress.ip_network(str(address))
     # The asterisk stands for whole groups: 2001:db8:*
-    if text.index("*") != text.rindex(":") + 1 or text.count("*") != 1:
+    if not text.endswith(":*") or text.count("*") != 1:
         return None
     try:
-        base_v6 = ipaddress.IPv6Address(text.replace("*", ":").rstrip(":") + "::")
+        base_v6 = ipaddress.IPv6Address(text[:-1] + ":")
     except ValueError:
         return None
     bits = min(16 * text.count(":"), 128)

@@ -95,17 +95,10 @@ def derive_session_key(
     peer_key: EllipticCurvePublicKey,
     method: CryptoMethod,
 ) -> SessionKey:
-    """The key of the connection for the cipher that was agreed on.
-
-    Raises:
-        MalformedMessage: The two keys have no common secret.
-    """
+    """The key of the connection for the cipher that was agreed on."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    try:
-        shared = private_key.exchange(ec.ECDH(), peer_key)
-    except ValueError:
-        raise MalformedMessage("an ECDH key without a common secret") from None
+    shared = private_key.exchange(ec.ECDH(), peer_key)
     return SessionKey(
         method, hkdf_sha256(shared, _SALT, _INFO, method.key_length_bytes)
     )

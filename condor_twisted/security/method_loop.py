@@ -34,6 +34,7 @@ from condor_twisted.security.identity import (
     check_user,
     make_user,
 )
+from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.methods import find_method
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
@@ -116,7 +117,7 @@ def _check_address(
     """
     if result.remote_address is None:
         return
-    if context.security.knobs.boolean("DISABLE_AUTHENTICATION_IP_CHECK", False):
+    if context.security.knobs.boolean(ADDRESS_CHECK_KNOB, False):
         return
     if parse_ip(result.remote_address) != parse_ip(context.ends.peer_address):
         raise method.failure("the credential is bound to another address")

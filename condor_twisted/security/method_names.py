@@ -14,12 +14,16 @@ from collections.abc import Collection
 from typing import Final
 
 __all__ = [
+    "ADDRESS_CHECK_KNOB",
     "METHOD_BITS",
     "canonical_method",
     "common_methods",
     "filter_methods",
     "split_words",
 ]
+
+#: Waives the check that a credential comes from the address it is bound to.
+ADDRESS_CHECK_KNOB: Final = "DISABLE_AUTHENTICATION_IP_CHECK"
 
 #: Wire name of each method and its bit. GSI's bit, 32, stays unused.
 METHOD_BITS: Final[dict[str, int]] = {

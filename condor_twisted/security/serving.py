@@ -28,7 +28,7 @@ import binascii
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from condor_twisted.classad.literals import LiteralValue
+from condor_twisted.classad.literals import LiteralValue, format_literal
 from condor_twisted.errors import (
     AuthorizationDenied,
     MalformedMessage,
@@ -55,10 +55,10 @@ from condor_twisted.security.key_exchange import (
 )
 from condor_twisted.security.keys import SessionKey, parse_crypto_methods
 from condor_twisted.security.method_loop import Authenticated, authenticate_server
-from condor_twisted.security.methods import find_method
+from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer, Transport, raw_peer
-from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
+from condor_twisted.security.pod_ads import PodAd, parse_pod_message, put_pod_ad
 from condor_twisted.security.policy import Agreement, FeatureLevel, reconcile
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
@@ -72,7 +72,7 @@ from condor_twisted.security.steps import (
     lookup_host,
     send_message,
 )
-from condor_twisted.wire.messages import MessageReader, MessageWriter
+from condor_twisted.wire.messages import MessageWriter
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -158,9 +158,7 @@ def serve(
         RemoteProtocolError: The client broke the rules. Close without an answer.
         SecurityError: Nothing can come of it. Close without an answer.
     """
-    reader = MessageReader(payload, offset)
-    ad = read_pod_ad(reader)
-    reader.end_of_message()
+    ad = parse_pod_message(payload, offset)
     command, rule = find_requested_rule(context.security, ad)
     if not rule.tcp:
         raise AuthorizationDenied(
@@ -195,13 +193,24 @@ def _send_query_reply(session: SecuritySession, encrypted: bool) -> Handshake[No
     yield from send_message(writer.end_of_message())
 
 
-def _nonce(security: SecurityState) -> str:
-    """A fresh nonce."""
-    data = security.random_bytes(_NONCE_BYTES)
-    return binascii.b2a_base64(data, newline=False).decode("ascii")
-
-
 # -- resuming
+
+
+def _resume_answer(security: SecurityState) -> bytes:
+    """The message that a session is known, with a fresh nonce.
+
+    Layout: an ad of ``Nonce``, ``ReturnCode`` and ``RemoteVersion``, ready made but
+    for the nonce, for every resumed command sends it.
+    """
+    nonce = security.random_bytes(_NONCE_BYTES)
+    return (
+        b'\0\0\0\0\0\0\0\3Nonce = "%s"\0ReturnCode = "AUTHORIZED"\0'
+        b"RemoteVersion = %s\0\0\0"
+        % (
+            binascii.b2a_base64(nonce, newline=False),
+            format_literal(security.host.version),
+        )
+    )
 
 
 def _resume(
@@ -228,16 +237,7 @@ def _resume(
         return Admission(None, rule, peer, decision, None, False, True)
 
     decision, peer = yield from decide(context, rule, peer)
-    writer = MessageWriter()
-    put_pod_ad(
-        writer,
-        (
-            ("Nonce", _nonce(security)),
-            ("ReturnCode", "AUTHORIZED"),
-            ("RemoteVersion", security.host.version),
-        ),
-    )
-    yield from send_message(writer.end_of_message())
+    yield from send_message(_resume_answer(security))
     encrypted = False
     key = _stream_key(session, ad)
     if key is not None:
@@ -392,10 +392,8 @@ class _NewSession:
         if agreed.methods is not None:
             pairs["AuthMethodsList"] = ",".join(agreed.methods)
             pairs["AuthMethods"] = agreed.methods[0] if agreed.methods else ""
-            for name in agreed.methods:
-                method = find_method(name)
-                if method is not None:
-                    pairs.update(method.attributes(security))
+            names = [name.upper() for name in agreed.methods]
+            pairs.update(offer_attributes(names, security))
         if agreed.crypto_methods is not None:
             pairs["CryptoMethodsList"] = ",".join(
                 each.wire_name for each in agreed.crypto_methods

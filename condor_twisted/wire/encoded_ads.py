@@ -85,6 +85,7 @@ _END_BEFORE_PREFIXED_SLOTS: Final = b"\0" + _PREFIXED_TYPE_SLOTS
 # ads takes time in proportion to its length.
 _SHORT_MESSAGE_BYTES: Final = 16_384
 _WINDOW_BYTES: Final = 262_144
+_TAIL_BYTES: Final = 2048
 
 # What names begin with and values end in, as a rule, and what divides them.
 _LANDMARKS: Final = b'ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")]}e=\0'
@@ -287,7 +288,9 @@ def split_clear_ad(
     """
     count = _read_count(payload, offset, max_attributes)
     start = offset + 8
-    body = _cut_clear(payload, start, count)
+    body = _cut_clear_from_end(payload, start, count)
+    if body is None or not _lines_are_plain(body, count):
+        body = _cut_clear_from_front(payload, start)
     if body is not None and _lines_are_plain(body, count):
         return EncodedAd(count, body), start + len(body) + len(_TYPE_SLOTS)
     if read_secret is None:
@@ -332,28 +335,30 @@ def _read_count(payload: bytes, offset: int, max_attributes: int) -> int:
     return count
 
 
-def _cut_clear(payload: bytes, start: int, count: int) -> bytes | None:
-    """Return the first ``count`` strings if empty type strings follow them.
+def _cut_clear_from_end(payload: bytes, start: int, count: int) -> bytes | None:
+    """Return what may be the first ``count`` strings of an update, found cheaply.
 
     No line is empty, so three NULs in a row can only be the end of the last line and
-    the two type strings. Wherever the cut is: when it holds ``count`` NULs and ends
-    in one, it is the first ``count`` strings, and no other cut is.
+    the two type strings. An update ends in them; where a second, short ad follows,
+    the end of the first is in front of that one's count. Whether the cut holds
+    ``count`` lines is for the caller to see: then no other cut does.
     """
     if not count:
         return b"" if payload.startswith(_TYPE_SLOTS, start) else None
-    if len(payload) - start <= _SHORT_MESSAGE_BYTES:
-        # An update: look from its end, which is cheaper.
-        if payload.endswith(b"\0\0\0") and payload.count(0, start) == count + 2:
-            return payload[start:-2]
-        end = payload.rfind(_END_BEFORE_COUNT, start)
-        if end > start:
-            end -= not payload[end - 1]  # a count below 256 gives one more NUL
-            if payload.count(0, start, end + 1) == count:
-                return payload[start : end + 1]
+    size = len(payload)
+    if size - start > _SHORT_MESSAGE_BYTES or not payload.endswith(b"\0\0\0"):
+        return None
+    end = payload.rfind(_END_BEFORE_COUNT, max(start, size - _TAIL_BYTES))
+    if end <= start:
+        return payload[start:-2]
+    end -= not payload[end - 1]  # a count below 256 gives one more NUL
+    return payload[start : end + 1]
+
+
+def _cut_clear_from_front(payload: bytes, start: int) -> bytes | None:
+    """Return the strings in front of the first two empty ones."""
     end = payload.find(b"\0\0\0", start, start + _WINDOW_BYTES)
-    if end >= 0 and payload.count(0, start, end + 1) == count:
-        return payload[start : end + 1]
-    return None
+    return payload[start : end + 1] if end >= 0 else None
 
 
 def _cut_prefixed(payload: bytes, start: int, count: int) -> bytes | None:

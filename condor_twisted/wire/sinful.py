@@ -60,7 +60,7 @@ _ESCAPES: Final = tuple(
 _SEPARATORS = re.compile("[&;]")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _FORM = re.compile(
-    r"<(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<name>(?!\[)[^:?>]*))"
+    r"<(?:\[(?P<ipv6>[^\[\]<>?]*)\]|(?P<name>(?!\[)[^:?>]*))"
     r"(?::(?P<port>[0-9]*))?(?:\?(?P<parameters>[^>]*))?>",
     re.ASCII,
 )
@@ -230,7 +230,8 @@ class SinfulAddress:
             text += f":{self.port}"
         if self.parameters:
             ordered = sorted(
-                self.parameters.items(), key=lambda pair: pair[0].encode("utf-8")
+                self.parameters.items(),
+                key=lambda pair: pair[0].encode("utf-8", "surrogateescape"),
             )
             text += "?" + "&".join(
                 f"{_encode(key)}={_encode(value)}" if value else _encode(key)

@@ -45,7 +45,7 @@ class LookupTests(SynchronousTestCase):
     def test_subsystem_default_beats_plain_value(self) -> None:
         """A compiled-in default for one subsystem comes before the plain name."""
         assignments = {"IsCollector": "17"}
-        self.assertTrue(
+        self.assertEqual(
             Settings.from_assignments(assignments, "COLLECTOR").text("IsCollector"),
             "true",
         )

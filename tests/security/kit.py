@@ -90,7 +90,9 @@ class FakeHost:
     """A host that answers the steps of a handshake out of dicts."""
 
     directories: dict[str, PathStatus] = field(default_factory=dict)
-    users: dict[int, str] = field(default_factory=lambda: {33: "www-data", 0: "root"})
+    users: dict[int, str] = field(
+        default_factory=lambda: {33: "www-data", 64: "condor", 0: "root"}
+    )
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     uid: int = 33
     temporary_random: str = "XXXabc123"
@@ -229,7 +231,7 @@ class Side(Generic[T]):
         self.received = 0
         self.inbox: deque[bytes] = deque()
         self.protection: EnableProtection | None = None
-        self.protected_after: tuple[int, int] | None = None
+        self.sent_in_clear = 0
         self.value: T | None = None
         self.error: CondorTwistedError | None = None
         self.done = False
@@ -252,7 +254,7 @@ class Side(Generic[T]):
                     step = self.handshake.send(None)
                 elif isinstance(step, EnableProtection):
                     self.protection = step
-                    self.protected_after = (len(self.sent), self.received)
+                    self.sent_in_clear = len(self.sent)
                     step = self.handshake.send(None)
                 else:
                     step = self.handshake.send(self.host.perform(step))
@@ -544,12 +546,14 @@ class Played(Generic[T]):
         side = self.side
         assert side is not None
         while True:
-            if side.protected_after is not None and self.framer.protection is None:
-                if side.protected_after[0] == self._sent_count:
-                    assert side.protection is not None
-                    self.framer.enable_protection(
-                        protection_of(side.protection, self.recording.random)
-                    )
+            if (
+                side.protection is not None
+                and side.sent_in_clear == self._sent_count
+                and self.framer.protection is None
+            ):
+                self.framer.enable_protection(
+                    protection_of(side.protection, self.recording.random)
+                )
             if self._sent_count == len(side.sent):
                 return
             self.framed += self.framer.frame_message(side.sent[self._sent_count])

@@ -63,6 +63,8 @@ def _put_directory(recording: Recording, connection: dict[str, Any]) -> None:
     """What the recorded client made is there for the server to look at."""
     name = field_of(connection, "dirname")
     if name:
+        user = attributes_of(connection, "post_auth_ad").get("User", "")
+        recording.host.uid = 64 if user.startswith("condor@") else 33
         path = name + (field_of(connection, "extension") or "")
         recording.host.directories[path] = PathStatus(
             PathKind.DIRECTORY, 0o700, 2, recording.host.uid, 0
@@ -95,8 +97,6 @@ class RecordedServerTests(SynchronousTestCase):
     def play(self, name: str) -> tuple[Recording, Played[Admission]]:
         """Play the first connection of a recording."""
         recording = Recording(load_vector(name), server=True)
-        if name == "fs-remote":
-            recording.host.uid, recording.host.users[64] = 64, "condor"
         return recording, play_server(recording)
 
     def test_admitted(self) -> None:
@@ -274,7 +274,10 @@ class FallbackTests(SynchronousTestCase):
             if packet.get("note", "").startswith("PASSWORD step")
         ]
         _ScriptedPassword.steps = (payloads[0], payloads[1], payloads[2])
-        every = (*methods.METHODS, _ScriptedPassword)
+        every: tuple[type[AuthenticationMethod], ...] = (
+            *methods.METHODS,
+            _ScriptedPassword,
+        )
         by_name = {method.name: method for method in every}
         self.patch(methods, "METHODS", every)
         self.patch(methods, "_BY_NAME", by_name)

@@ -204,7 +204,7 @@ class AdTests(SynchronousTestCase):
         )
         for tail in (b"", message(b"A = 1\0")):
             payload = message(body) + tail
-            self.assertEqual(encoded_ads._cut_clear(payload, 8, 6), body)
+            self.assertEqual(encoded_ads._cut_clear_from_end(payload, 8, 6), body)
             payload = message(body, encrypted=True) + tail
             self.assertEqual(encoded_ads._cut_prefixed(payload, 8, 6), body)
         self.assertTrue(encoded_ads._lines_are_plain(body, 6))

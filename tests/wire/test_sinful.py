@@ -6,7 +6,7 @@ import ipaddress
 import json
 import pathlib
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -154,6 +154,9 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(parse(str(address)), address)
 
     @given(st.text("<>[]{}:?&;=%+-.#19afx \n", max_size=30))
+    @example("?%91")
+    @example("[>]")
+    @example("[a?b]")
     @settings(deadline=None, max_examples=200)
     def test_any_text(self, text: str) -> None:
         """A text is an address whose form is stable, or it is refused."""

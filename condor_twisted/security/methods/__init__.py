@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.anonymous import AnonymousMethod
-from condor_twisted.security.methods.base import AuthenticationMethod
+from condor_twisted.security.methods.base import AuthenticationMethod, MethodSecurity
 from condor_twisted.security.methods.claimtobe import ClaimToBeMethod
 from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
 
-__all__ = ["METHODS", "find_method", "usable_methods"]
+__all__ = [
+    "METHODS",
+    "check_switches",
+    "find_method",
+    "offer_attributes",
+    "usable_methods",
+]
 
 #: Every method of this build. A new one is one more row.
 METHODS: tuple[type[AuthenticationMethod], ...] = (
@@ -27,6 +36,17 @@ def find_method(name: str) -> type[AuthenticationMethod] | None:
     return _BY_NAME.get(name.upper())
 
 
+def offer_attributes(
+    names: Collection[str], security: MethodSecurity
+) -> dict[str, LiteralValue]:
+    """The attributes that an ad has where it offers these methods."""
+    attributes: dict[str, LiteralValue] = {}
+    for method in METHODS:
+        if method.name in names:
+            attributes.update(method.attributes(security))
+    return attributes
+
+
 def usable_methods(
     knobs: Knobs, own_user: str | None, permission: Permission
 ) -> frozenset[str]:
@@ -42,3 +62,14 @@ def usable_methods(
         for method in METHODS
         if method.unavailable(knobs, own_user, permission) is None
     )
+
+
+def check_switches(knobs: Knobs) -> None:
+    """Read the truth values among the methods' knobs.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    for method in METHODS:
+        for name, default in method.switches.items():
+            knobs.boolean(name, default)

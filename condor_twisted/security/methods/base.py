@@ -120,12 +120,16 @@ class AuthenticationMethod(ABC):
         used_name: The name of the method once it was used, as map files have it.
         bit: The bit in the rounds of the method choice.
         domains: The reserved domains that its identities may have.
+        switches: The truth values among its knobs, with their defaults. They are
+            read once when a configuration is taken over, so that a wrong one shows
+            then.
     """
 
     name: ClassVar[str]
     used_name: ClassVar[str]
     bit: ClassVar[int]
     domains: ClassVar[frozenset[str]] = frozenset()
+    switches: ClassVar[Mapping[str, bool]] = {}
 
     @classmethod
     def unavailable(
@@ -160,6 +164,10 @@ class AuthenticationMethod(ABC):
         Raises:
             AuthenticationFailed: It did not work, and both sides know.
         """
+
+    def switch(self, context: MethodContext, name: str) -> bool:
+        """The value of one of its `switches`."""
+        return context.security.knobs.boolean(name, self.switches[name])
 
     def failure(self, reason: str) -> AuthenticationFailed:
         """The error of this method."""

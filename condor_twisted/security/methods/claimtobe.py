@@ -12,7 +12,8 @@ Source: ``src/condor_io/condor_auth_claim.cpp``,
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from condor_twisted.constants.permissions import Permission, with_implied
 from condor_twisted.errors import AuthenticationFailed, LimitExceeded
@@ -31,6 +32,7 @@ from condor_twisted.wire.messages import MessageReader, MessageWriter
 __all__ = ["ClaimToBeMethod"]
 
 _OK: Final = 1
+_INCLUDE_DOMAIN: Final = "SEC_CLAIMTOBE_INCLUDE_DOMAIN"
 _MAX_NAME_BYTES: Final = 1024
 
 
@@ -40,6 +42,7 @@ class ClaimToBeMethod(AuthenticationMethod):
     name = "CLAIMTOBE"
     used_name = "CLAIMTOBE"
     bit = 2
+    switches: ClassVar[Mapping[str, bool]] = {_INCLUDE_DOMAIN: True}
 
     @classmethod
     def unavailable(
@@ -57,7 +60,7 @@ class ClaimToBeMethod(AuthenticationMethod):
         if not name:
             yield from send_int(0)
             raise self.failure("we have no user name")
-        if security.knobs.boolean("SEC_CLAIMTOBE_INCLUDE_DOMAIN", True):
+        if self.switch(context, _INCLUDE_DOMAIN):
             name = f"{name}@{security.uid_domain}"
         writer = MessageWriter()
         writer.put_int(_OK)
@@ -79,10 +82,10 @@ class ClaimToBeMethod(AuthenticationMethod):
         if len(claimed) > _MAX_NAME_BYTES:
             raise LimitExceeded("the length of a user name", _MAX_NAME_BYTES)
         text = claimed.decode("utf-8", "replace")
-        if security.knobs.boolean("SEC_CLAIMTOBE_INCLUDE_DOMAIN", True):
+        if self.switch(context, _INCLUDE_DOMAIN):
             user, at, domain = text.rpartition("@")
             if not at:
-                user = text
+                user, domain = text, ""
             text = make_user(user, domain or security.uid_domain)
         try:
             check_user(self.used_name, text)

@@ -18,6 +18,7 @@ Condor_Auth_FS::authenticate_continue``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from condor_twisted.errors import (
@@ -57,6 +58,8 @@ _DIRECTORY_MODE: Final = 0o700
 _MAX_EXTENSION_BYTES: Final = 256
 _MAX_NAME_BYTES: Final = 4096
 _SOCK: Final = "?sock="
+_BINDING: Final = "SEC_FS_ENFORCE_CHANNEL_BINDING"
+_ROOT_TO_CONDOR: Final = "FS_ROOT_TO_CONDOR"
 
 
 def _ip_and_port(address: str, port: int) -> str:
@@ -92,6 +95,7 @@ class FsMethod(AuthenticationMethod):
     name = "FS"
     used_name = "FS"
     bit = 4
+    switches: ClassVar[Mapping[str, bool]] = {_BINDING: True, _ROOT_TO_CONDOR: True}
     #: The knob that names the directory.
     directory_knob: ClassVar[str] = "FS_LOCAL_DIR"
     #: Whether other hosts' caches have to be told that something is new.
@@ -131,8 +135,8 @@ class FsMethod(AuthenticationMethod):
         """The directory to make, if any, and what we put behind its name."""
         if not name or not _is_plain_path(name):
             return None, None
-        knobs, ends = context.security.knobs, context.ends
-        if not knobs.boolean("SEC_FS_ENFORCE_CHANNEL_BINDING", True):
+        ends = context.ends
+        if not self.switch(context, _BINDING):
             return name, None
         if name.endswith("_"):
             extension = _ip_and_port(ends.peer_address, ends.peer_port)
@@ -186,7 +190,7 @@ class FsMethod(AuthenticationMethod):
         if problem is not None or status is None:
             return problem, None
         user = yield from lookup_user(status.owner_uid)
-        if user == "root" and security.knobs.boolean("FS_ROOT_TO_CONDOR", True):
+        if user == "root" and self.switch(context, _ROOT_TO_CONDOR):
             user = security.host.condor_user or user
         if user is None:
             return f"uid {status.owner_uid} has no name here", None
@@ -209,10 +213,8 @@ class FsRemoteMethod(FsMethod):
 
 def _shared_port_id(address: str | None) -> str | None:
     """The shared port id in an address, if there is one."""
-    if address is None:
-        return None
     try:
-        return SinfulAddress.parse(address).shared_port_id
+        return SinfulAddress.parse(address or "").shared_port_id
     except MalformedMessage:
         return None
 

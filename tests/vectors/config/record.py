@@ -13,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 
 
-def asked(case: dict) -> list[str]:
+def asked(case: dict[str, Any]) -> list[str]:
     """The names a case asks for; a letter stands for all numbered ones."""
     ask = case.get("ask", [])
     if isinstance(ask, list):
@@ -54,10 +55,16 @@ def main() -> None:
         if "local_name" in case:
             options += ["-local-name", case["local_name"]]
 
-        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["chroot", str(root), "env", "-C", inside, "condor_config_val"]
+        command += options
+
+        def run(
+            *arguments: str,
+            command: list[str] = command,
+            environment: dict[str, str] = environment,
+        ) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                ["chroot", str(root), "env", "-C", inside]
-                + ["condor_config_val", *options, *arguments],
+                [*command, *arguments],
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -65,15 +72,23 @@ def main() -> None:
             )
 
         version = version or run("-version").stdout.splitlines()[0]
-        result = {}
-        if case.get("error"):
+        result: dict[str, object] = {}
+        if "listings" in case:
+            result["listings"] = [
+                {
+                    "arguments": arguments,
+                    "output": run(*arguments).stdout.replace(inside, "@DIR@"),
+                }
+                for arguments in case["listings"]
+            ]
+        elif case.get("error"):
             done = run("MAX_DEFAULT_LOG")
             lines = re.findall(r"Configuration Error Line (\d+)", done.stderr)
             result["exit_code"] = done.returncode
             result["line"] = int(lines[-1]) if lines else None
             result["standard_error"] = done.stderr.replace(inside, "@DIR@")
         else:
-            values = {}
+            values: dict[str, dict[str, str | None]] = {}
             for name in asked(case):
                 raw, value = run("-raw", name), run(name)
                 values[name] = {

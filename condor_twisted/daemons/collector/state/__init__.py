@@ -1,1 +1,4 @@
-"""What a collector knows and decides, without I/O."""
+"""What the collector knows: ads by key, and what may be done with them.
+
+Pure: no Twisted, sockets, files or clocks. ``collector_state`` is the front door.
+"""

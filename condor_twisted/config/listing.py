@@ -1,0 +1,187 @@
+"""Configurations as text: what ``condor_config_val`` prints, and ``--config-check``.
+
+Source: condor_config_val.cpp, main and dump_config.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from condor_twisted.config.definitions import Found
+from condor_twisted.config.settings import Settings
+from condor_twisted.errors import ConfigError
+
+__all__ = ["describe_settings", "dump_text", "is_secret", "verbose_text"]
+
+_SECRET: Final = re.compile(
+    r"PASSWORD(?!_(DIRECTORY|FILE|DOMAIN|AUTH))|PASSPHRASE|SECRET|PRIVATE_KEY"
+    r"|CREDENTIAL(?!_DIRECTORY|_PRODUCER|_MONITOR|_STORER)|API_?KEY|COOKIE"
+    r"|TOKEN\Z|TOKEN_VALUE",
+    re.IGNORECASE,
+)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a knob's name says that its value is nobody else's business."""
+    return _SECRET.search(name) is not None
+
+
+def _assignment(name: str, value: str) -> str:
+    """A value as a statement; several lines become a ``@=`` value."""
+    if "\n" not in value:
+        return f"{name} = {value}"
+    lines = "".join(f"   {each}\n" for each in value.split("\n"))
+    return f"{name} @=end\n{lines}@end"
+
+
+def _comment(label: str, value: str, indent: str) -> str:
+    """A value behind ``#``; several lines are commented one by one."""
+    if "\n" not in value:
+        return f" # {label}: {value}\n"
+    lines = "".join(f" # {indent}{each}\n" for each in value.split("\n"))
+    return f" # {label}: \n{lines}"
+
+
+def _expanded(settings: Settings, found: Found) -> str:
+    """The expanded value; where that fails, why."""
+    try:
+        return settings.expand(found.value)
+    except ConfigError as error:
+        return f"(cannot be expanded: {error.problem})"
+
+
+def verbose_text(settings: Settings, name: str, *, raw: bool = False) -> str | None:
+    """One knob with value, origin and raw value: ``condor_config_val -verbose``.
+
+    Args:
+        settings: The reader's settings.
+        name: The knob.
+        raw: Show the raw value only (``-raw -verbose``).
+
+    Returns:
+        Lines with an empty one at the end; ``None`` if the knob has no value.
+    """
+    found = settings.find(name)
+    if found is None or not found.value:
+        return None
+    value = found.value if raw else _expanded(settings, found)
+    text = f"{_assignment(found.name, value)}\n # at: {found.origin}\n"
+    if not raw:
+        text += _comment("raw", f"{found.name} = {found.value}", "  ")
+    return text + "\n"
+
+
+def _names(settings: Settings) -> list[str]:
+    """Every name there is, configured or with a compiled-in entry, sorted."""
+    names = {
+        each.name.lower(): each.name
+        for each in settings.compiled_in()
+        if "." not in each.name
+    }
+    for definition in settings:
+        names.setdefault(definition.name.lower(), definition.name)
+    return [name for _, name in sorted(names.items())]
+
+
+def _dumped(
+    settings: Settings, name: str, *, expand: bool, default: bool, verbose: bool
+) -> str:
+    found = settings.find(name)
+    assert found is not None, f"{name} was listed"
+    entry = settings.default_of(name)
+    default_value = "" if entry is None else entry.value
+    if default:
+        return f"{name} = {default_value}\n"
+    expanded = _expanded(settings, found)
+    value = expanded if expand else found.value
+    text = _assignment(found.name, value) + "\n"
+    if verbose:
+        text += f" # at: {found.origin}\n"
+        if expand:
+            text += _comment("raw", found.value, "    ")
+        else:
+            text += _comment("expanded", expanded, "    ")
+            if default_value:
+                text += _comment("default", default_value, "    ")
+    return text
+
+
+def dump_text(
+    settings: Settings,
+    patterns: Sequence[str] = (),
+    *,
+    machine: str,
+    files: Iterable[str] = (),
+    expand: bool = False,
+    default: bool = False,
+    verbose: bool = False,
+) -> str:
+    """Every knob, or those that match: ``condor_config_val -dump``.
+
+    Args:
+        settings: The reader's settings.
+        patterns: Regular expressions for names, in any case of letters; each has
+            its own part of the output.
+        machine: The machine to name in the first line.
+        files: What the configuration was read from; not shown with ``verbose``.
+        expand: Show expanded values, not raw ones.
+        default: Show compiled-in defaults, not values.
+        verbose: Show where each value comes from, too.
+    """
+    text = f"# Configuration from machine: {machine}\n"
+    names = _names(settings)
+    for pattern in patterns or [""]:
+        chosen = names
+        if pattern:
+            text += f"\n# Parameters with names that match {pattern}:\n"
+            try:
+                matching = re.compile(pattern, re.IGNORECASE)
+            except re.error:
+                chosen = []
+            else:
+                chosen = [name for name in names if matching.search(name)]
+        for name in chosen:
+            text += _dumped(
+                settings, name, expand=expand, default=default, verbose=verbose
+            )
+    if not verbose:
+        text += "# Contributing configuration file(s):\n"
+        text += "".join(f"#\t{name}\n" for name in files)
+    return text
+
+
+def describe_settings(settings: Settings) -> list[str]:
+    """Every effective knob with where it came from, one line each.
+
+    A knob that looks like a secret is named, and its value is not; nor does it
+    show in a value that refers to it.
+
+    Returns:
+        Lines ``NAME = value  # origin``: configured knobs, a separating comment,
+        the compiled-in defaults that have a value.
+    """
+    configured = {each.name.lower(): each.name for each in settings}
+    secrets = [each.name for each in settings if is_secret(each.name) and each.value]
+    shown = settings.with_assignments(dict.fromkeys(secrets, "(not shown)"))
+    lines = [
+        _described(settings, shown, name) for _, name in sorted(configured.items())
+    ]
+    lines.append("# Compiled-in defaults")
+    for entry in sorted(settings.compiled_in(), key=lambda each: each.name.lower()):
+        if entry.name.lower() not in configured and entry.value:
+            lines.append(_described(settings, shown, entry.name))
+    return lines
+
+
+def _described(settings: Settings, shown: Settings, name: str) -> str:
+    """One knob: the value it has when it is asked for by exactly this name."""
+    found = settings.find(name)
+    assert found is not None, f"{name} was listed"
+    try:
+        value = shown.text(name, "").replace("\n", "\\n")
+    except ConfigError as error:
+        value = f"(cannot be expanded: {error.problem})"
+    used = "" if found.name.lower() == name.lower() else f", as {found.name}"
+    return f"{name} = {value}  # {found.origin}{used}"

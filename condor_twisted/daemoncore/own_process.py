@@ -1,0 +1,100 @@
+"""What a daemon does to the process that it owns, and says about it in its log.
+
+Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main, check_core_files``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from condor_twisted.config.settings import Settings
+from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+
+__all__ = ["banner", "descriptor_limit", "farewell", "settle_in"]
+
+#: Descriptors that stay free, for files and for peers that are served already.
+SPARE_DESCRIPTORS_COUNT: Final = 50
+#: How many descriptors a daemon asks for when nobody says a number.
+DESCRIPTORS_COUNT: Final = 10_240
+_STARS: Final = "*" * 54
+
+
+def descriptor_limit() -> float:
+    """From which descriptor number on no connection is taken."""
+    if sys.platform == "win32":
+        return float("inf")
+    import resource
+
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        return float("inf")
+    return max(soft - SPARE_DESCRIPTORS_COUNT, soft // 2)
+
+
+def settle_in(settings: Settings) -> None:
+    """Set up the process: descriptors, core files, garbage collection.
+
+    A daemon holds keys, so there are no core files unless somebody wants them. A
+    plain ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default;
+    with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
+
+    A daemon also holds many objects that live long; collecting them again and again
+    would cost more than serving does.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        subsystem = settings.subsystem
+        wanted = settings.integer(f"{subsystem}_MAX_FILE_DESCRIPTORS")
+        if wanted is None:
+            wanted = settings.integer("MAX_FILE_DESCRIPTORS", DESCRIPTORS_COUNT)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and wanted > soft:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        asked = settings.find("CREATE_CORE_FILES")
+        if (
+            asked is None
+            or asked.definition is None
+            or not settings.boolean("CREATE_CORE_FILES", False)
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+                resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def banner(settings: Settings) -> Iterator[str]:
+    """The lines that a daemon's log begins with; tools look for some of them."""
+    name = settings.subsystem
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    yield _STARS
+    yield f"** condor_{name.lower()} (CONDOR_{name}) STARTING UP"
+    yield f"** {os.path.abspath(sys.argv[0] or sys.executable)}"
+    yield f"** SubsystemInfo: name={name} type={name} class=DAEMON(1)"
+    yield (
+        f"** Configuration: subsystem:{name} local:{settings.local_name or '<NONE>'} "
+        "class:DAEMON"
+    )
+    yield f"** {ANNOUNCED_VERSION}"
+    yield f"** {ANNOUNCED_PLATFORM}"
+    yield f"** PID = {os.getpid()} RealUID = {user}"
+    yield _STARS
+
+
+def farewell(settings: Settings, status: int = 0) -> str:
+    """The line that a daemon's log ends with."""
+    name = settings.subsystem
+    return (
+        f"**** condor_{name.lower()} (condor_{name}) pid {os.getpid()} "
+        f"EXITING WITH STATUS {status}"
+    )

@@ -1,0 +1,542 @@
+"""The collector as a service: commands in, answers out, timers.
+
+What it knows and decides is in ``state``; here that meets connections and the clock.
+
+Source: ``src/condor_collector.V6/collector.cpp``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, ClassVar, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from condor_twisted.classad.wire_ad import AdValue
+from condor_twisted.config.settings import Settings
+from condor_twisted.constants import attributes
+from condor_twisted.constants.commands import command_name
+from condor_twisted.constants.permissions import Permission
+from condor_twisted.daemoncore import CommandRequest, Daemon, Registration
+from condor_twisted.daemoncore.addresses import host_name
+from condor_twisted.daemoncore.daemon_ad import common_attributes, self_monitoring
+from condor_twisted.daemons.collector.commands import (
+    ACKNOWLEDGED,
+    INVALIDATIONS,
+    QUERIES,
+    UPDATES,
+)
+from condor_twisted.daemons.collector.state.collector_state import CollectorState
+from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
+from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.daemons.collector.state.records import AdRecord
+from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
+from condor_twisted.daemons.collector.state.senders import Requester, Sender
+from condor_twisted.daemons.collector.state.settings import CollectorSettings
+from condor_twisted.daemons.collector.state.work import make_order, read_answer
+from condor_twisted.daemons.collector.turns import in_turns
+from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
+from condor_twisted.errors import ExpressionError, RemoteProtocolError
+from condor_twisted.protocols.endpoints import SocketOptions
+from condor_twisted.protocols.log_text import escaped
+from condor_twisted.security.commands import CommandRule
+from condor_twisted.security.peer import Peer
+from condor_twisted.wire.messages import EncodedAd
+from condor_twisted.wire.versions import CondorVersion
+
+__all__ = ["Collector"]
+
+_log = Logger()
+
+DEFAULT_PORT: Final = 9618
+#: The clock was set when it is so far from where it should be.
+CLOCK_JUMP_SECONDS: Final = 2.0
+#: Steps of a selection that are made at once, before others get a turn.
+_STEPS_AT_ONCE: Final = 2
+#: Ads in one work order.
+_ORDER_ADS: Final = 500
+#: What a query costs at most, in bytes of its ad.
+_MAX_QUERY_BYTES: Final = 4 << 20
+_MAX_SENDERS: Final = 4096
+_ACKNOWLEDGEMENT: Final = (1).to_bytes(8, "big")
+_URGENT_SUBSYSTEMS: Final = frozenset(("NEGOTIATOR", "COLLECTOR"))
+_DONE: Final = object()
+
+
+class Collector(Daemon):
+    """An HTCondor collector.
+
+    Args:
+        settings: The configuration.
+        reactor: Where to run; Twisted's global one by default.
+        unix_time: The wall clock.
+        arguments: See `Daemon`.
+
+    Attributes:
+        state: What the collector knows.
+        workers: Evaluates expensive constraints; there while the service runs.
+    """
+
+    subsystem: ClassVar[str] = "COLLECTOR"
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any = None,
+        *,
+        unix_time: Callable[[], float] = time.time,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(settings, reactor, **arguments)
+        self._unix_time = unix_time
+        self.state = CollectorState(
+            CollectorSettings.from_knobs(self.settings),
+            unix_time(),
+            report_line=self._line_dropped,
+            live_statistics=self._live_statistics,
+        )
+        self.workers: WorkerPool | None = None
+        self._clock_offset = 0.0
+        self._senders: dict[tuple[str, str | None, str | None], Sender] = {}
+        self._sweep_timer: IDelayedCall | None = None
+        self._own_ad_timer: IDelayedCall | None = None
+        self._under_way: dict[Deferred[None], None] = {}
+        self._register()
+
+    def _register(self) -> None:
+        """Serve the commands of a collector."""
+        private = (Permission.NEGOTIATOR, Permission.ADMINISTRATOR)
+        for number, levels in UPDATES.items():
+            rule = _rule(number, levels, udp=True)
+            self.register_command(Registration(rule, self._update, keeps_stream=True))
+        for number, levels in ACKNOWLEDGED.items():
+            rule = _rule(number, levels, udp=False)
+            self.register_command(Registration(rule, self._update, answers=True))
+        for number, levels in INVALIDATIONS.items():
+            rule = _rule(number, levels, udp=True)
+            self.register_command(
+                Registration(rule, self._invalidate, keeps_stream=True)
+            )
+        for number, levels in QUERIES.items():
+            self.register_command(
+                Registration(
+                    _rule(number, levels, udp=False),
+                    self._query,
+                    answers=True,
+                    max_payload_bytes=_MAX_QUERY_BYTES,
+                    also_asks=private,
+                )
+            )
+
+    # The life of a daemon.
+
+    def default_port(self) -> int:
+        """The port in ``COLLECTOR_HOST``, or ``COLLECTOR_PORT``."""
+        hosts = self.settings.words("COLLECTOR_HOST")
+        if len(hosts) == 1:
+            port = hosts[0].rpartition(":")[2].partition("?")[0]
+            if ":" in hosts[0] and port.isascii() and port.isdigit():
+                return min(int(port), 65535)
+        return self.settings.integer("COLLECTOR_PORT", DEFAULT_PORT)
+
+    def socket_options(self) -> SocketOptions:
+        """A collector's sockets have larger buffers."""
+        usual = super().socket_options()
+        return SocketOptions(
+            backlog=usual.backlog,
+            accepts_per_turn=usual.accepts_per_turn,
+            datagrams_per_turn=usual.datagrams_per_turn,
+            keep_alive_seconds=usual.keep_alive_seconds,
+            stream_buffer_bytes=self.settings.integer(
+                "COLLECTOR_TCP_SOCKET_BUFSIZE", 131_072
+            ),
+            datagram_buffer_bytes=self.settings.integer(
+                "COLLECTOR_SOCKET_BUFSIZE", 10_240_000
+            ),
+        )
+
+    def startService(self) -> None:
+        """Accept commands, and begin to keep house."""
+        super().startService()
+        if self.ports is None:
+            return
+        settings = self.state.settings
+        self._clock_offset = self._unix_time() - self.reactor.seconds()
+        self.workers = WorkerPool(
+            self.reactor,
+            settings.query_workers,
+            settings.query_workers_reserved,
+            settings.query_workers_pending,
+        )
+        # Differs from HTCondor, which waits a second: whoever is told that commands
+        # are accepted finds the collector's own ad.
+        self._publish_own_ad()
+        self._schedule_sweep()
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop, and end all workers."""
+        for timer in (self._sweep_timer, self._own_ad_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._sweep_timer = self._own_ad_timer = None
+        for work in list(self._under_way):
+            work.cancel()
+        stopped = super().stopService()
+        workers, self.workers = self.workers, None
+        if workers is None:
+            return stopped
+        closed = workers.close()
+        return stopped.addCallback(lambda _: closed)
+
+    def reconfigured(self) -> None:
+        """Take the new settings; the ads stay."""
+        settings = CollectorSettings.from_knobs(self.settings)
+        self.state.reconfigure(settings)
+        if self.workers is not None:
+            self.workers.limit = settings.query_workers
+            self.workers.reserved = settings.query_workers_reserved
+            self.workers.pending = settings.query_workers_pending
+        if self._sweep_timer is not None and self._sweep_timer.active():
+            self._sweep_timer.cancel()
+        self._schedule_sweep()
+
+    # Time.
+
+    def _now(self) -> float:
+        """The time; when the clock was set, no ad ages by that."""
+        now = self._unix_time()
+        jump = now - self.reactor.seconds() - self._clock_offset
+        if not -CLOCK_JUMP_SECONDS < jump < CLOCK_JUMP_SECONDS:
+            self._clock_offset += jump
+            self.state.clock_jumped(jump)
+            _log.warn("The clock was set by {jump:.0f} seconds", jump=jump)
+        return now
+
+    def _schedule_sweep(self) -> None:
+        period = self.state.settings.classad_lifetime_seconds
+        self._sweep_timer = None
+        if period > 0 and self.ports is not None:
+            self._sweep_timer = self.reactor.callLater(period, self._sweep)
+
+    def _sweep(self) -> None:
+        self._schedule_sweep()
+        sweep = Sweep()
+
+        def tell() -> None:
+            if sweep.removed:
+                _log.info("Removed {count} stale ads", count=len(sweep.removed))
+
+        work = self._work(self.state.sweep(self._now(), sweep), tell)
+        if work is not None:
+            work.addErrback(_log_failure)
+
+    def _publish_own_ad(self) -> None:
+        facts = self._own_facts()
+        self._own_ad_timer = self.reactor.callLater(
+            facts.update_interval_seconds, self._publish_own_ad
+        )
+        work = self._work(self.state.publish_own_ad(facts, self._now()))
+        if work is not None:
+            work.addErrback(_log_failure)
+
+    def _work(
+        self, steps: Iterator[None], then: Callable[[], object] = lambda: None
+    ) -> Deferred[None] | None:
+        """Do something, whoever wanted it: a little of it now, the rest in turns.
+
+        Args:
+            steps: Each step does bounded work.
+            then: Called when all is done.
+
+        Returns:
+            ``None`` if all is done already; else a `Deferred` that fires when it is,
+            and fails with what the steps raise. Cancelling it leaves the work alone.
+        """
+        for _ in range(_STEPS_AT_ONCE):
+            if next(steps, _DONE) is _DONE:
+                then()
+                return None
+        work = in_turns(steps, self.reactor)
+        self._under_way[work] = None
+        told: Deferred[None] = Deferred()
+
+        def finished(result: object) -> None:
+            self._under_way.pop(work, None)
+            if not isinstance(result, Failure):
+                then()
+            if not told.called:
+                told.callback(result)  # type: ignore[arg-type]
+
+        work.addBoth(finished)
+        return told
+
+    # Updates and invalidations.
+
+    def _update(self, request: CommandRequest) -> None:
+        sender = self._sender(request.peer)
+        now = self._now()
+        command = request.command
+        if request.encrypted or request.secrets is not None:
+            ads = _read_ads(request)
+            accepted = self.state.receive(command, ads, sender, now)
+        else:
+            accepted = self.state.receive_clear(
+                command, request.payload, request.offset, sender, now
+            )
+        old = accepted.old
+        if old is not None and old.identity != accepted.record.identity:
+            self._identity_changed(request, old, accepted.record)
+        if accepted.wants_ack:
+            request.reply(_ACKNOWLEDGEMENT)
+
+    def _invalidate(self, request: CommandRequest) -> Deferred[None] | None:
+        reader = request.reader()
+        ad = reader.get_ad()
+        reader.end_of_message()
+        done, steps = self.state.invalidate(request.command, ad, self._now())
+        # It is carried out also if the peer hangs up meanwhile.
+        return self._work(steps, lambda: self._invalidated(request, done))
+
+    def _invalidated(self, request: CommandRequest, done: Invalidation) -> None:
+        if self.server is not None:
+            self.server.folded.info(
+                "invalidated",
+                request.peer.address,
+                "{what} ({user} at {address})",
+                what=escaped(done.describe()),
+                user=escaped(request.peer.user),
+                address=request.peer.address,
+            )
+
+    def _sender(self, peer: Peer) -> Sender:
+        """The sender of an update; one object for one identity."""
+        key = (peer.user, peer.method, peer.subsystem)
+        sender = self._senders.get(key)
+        if sender is None:
+            is_somebody = peer.is_authenticated and peer.is_mapped
+            sender = Sender(
+                identity=peer.user,
+                method=peer.method,
+                owner=peer.user.partition("@")[0] if is_somebody else None,
+                is_forwarder=is_somebody and peer.subsystem == self.subsystem,
+            )
+            if len(self._senders) >= _MAX_SENDERS:
+                self._senders.clear()
+            self._senders[key] = sender
+        return sender
+
+    def _identity_changed(
+        self, request: CommandRequest, old: AdRecord, new: AdRecord
+    ) -> None:
+        if self.server is not None:
+            self.server.folded.info(
+                "identity",
+                request.peer.address,
+                "The {type} ad {key} of {old} is now of {new} at {address}",
+                type=escaped(new.kind.my_type),
+                key=escaped(new.key),
+                old=escaped(old.identity),
+                new=escaped(new.identity),
+                address=request.peer.address,
+            )
+
+    def _line_dropped(self, record: AdRecord, line: bytes) -> None:
+        if self.server is not None:
+            name = line.partition(b" = ")[0]
+            self.server.folded.warn(
+                "line",
+                record.kind.my_type,
+                "{name} of the {type} ad {key} does not parse and is not sent",
+                name=escaped(name, 128),
+                type=escaped(record.kind.my_type),
+                key=escaped(record.key, 256),
+            )
+
+    # Queries.
+
+    def _query(self, request: CommandRequest) -> object:
+        reader = request.reader()
+        ad = reader.get_ad()
+        reader.end_of_message()
+        requester = self._requester(request, ad)
+        plan = self.state.plan_query(request.command, ad, requester, self._now())
+        if not plan.is_expensive:
+            steps = plan.select()
+            for _ in range(_STEPS_AT_ONCE):
+                if next(steps, _DONE) is _DONE:
+                    if plan.is_expensive:
+                        break
+                    return self._answer(request, plan)
+            return self._select_in_turns(request, plan, steps)
+        return self._select_by_worker(request, plan)
+
+    def _requester(self, request: CommandRequest, ad: EncodedAd) -> Requester:
+        peer = request.peer
+        requester = Requester(
+            version=None if peer.version is None else CondorVersion.parse(peer.version),
+            subsystem=peer.subsystem or "UNKNOWN",
+        )
+        asks = attributes.SEND_PRIVATE_ATTRIBUTES.lower().encode() in ad.body.lower()
+        if (asks or requester.always_wants_private) and (
+            request.holds(Permission.NEGOTIATOR)
+            or request.holds(Permission.ADMINISTRATOR)
+        ):
+            return Requester(True, requester.version, requester.subsystem)
+        return requester
+
+    def _answer(self, request: CommandRequest, plan: QueryPlan) -> object:
+        """Send the ads that were selected."""
+        self.state.statistics.count_query(plan.requester.subsystem, in_process=True)
+        channel = request.channel
+        if channel is None:
+            return None
+        secrets = channel.secrets
+        form = self.state.reply_form(
+            channel.encrypted, None if secrets is None else secrets.for_message()
+        )
+        pieces = plan.reply(form)
+        first = next(pieces)
+        second = next(pieces, None)
+        if second is None:
+            request.reply(first)
+            return None
+        return request.reply_parts(chain((first, second), pieces))
+
+    async def _select_in_turns(
+        self, request: CommandRequest, plan: QueryPlan, steps: Iterator[None]
+    ) -> None:
+        await in_turns(steps, self.reactor)
+        if plan.is_expensive:
+            await self._select_by_worker(request, plan)
+            return
+        await _finish(self._answer(request, plan))
+
+    async def _select_by_worker(self, request: CommandRequest, plan: QueryPlan) -> None:
+        workers = self.workers
+        if workers is None or workers.limit <= 0:
+            raise QueryRefused("there are no workers for expensive constraints")
+        self.state.statistics.count_query(plan.requester.subsystem, in_process=False)
+        job = _SelectionJob(plan)
+        try:
+            await workers.run(
+                job.orders(),
+                job.take,
+                is_urgent=plan.requester.subsystem in _URGENT_SUBSYSTEMS,
+            )
+        except NoRoom:
+            self.state.statistics.dropped_queries.total += 1
+            raise
+        await _finish(self._answer(request, plan))
+
+    # The collector's own ad.
+
+    def _own_facts(self) -> OwnFacts:
+        """What the collector says of itself."""
+        settings = self.settings
+        host = host_name(settings)
+        return OwnFacts(
+            name=own_name(settings.text("COLLECTOR_NAME"), settings.local_name, host),
+            host_name=host,
+            address=str(self.address),
+            update_interval_seconds=self.state.settings.update_interval_seconds,
+            further=common_attributes(self),
+        )
+
+    def _live_statistics(self) -> dict[str, AdValue]:
+        """Counters that the state does not have."""
+        values: dict[str, AdValue] = self_monitoring(self)
+        server, workers = self.server, self.workers
+        if server is not None:
+            values["MonitorSelfRegisteredSocketCount"] = len(server.connections)
+            values["HandlerErrors"] = server.counters.handler_errors
+        if workers is not None:
+            values["ActiveQueryWorkers"] = workers.active_count
+            values["ActiveQueryWorkersPeak"] = workers.peak_active_count
+            values["PendingQueries"] = workers.pending_count
+            values["PendingQueriesPeak"] = workers.peak_pending_count
+        return values
+
+
+class _SelectionJob:
+    """The selection of one query as work orders.
+
+    Args:
+        plan: The query; each of its parts is selected in turn.
+    """
+
+    def __init__(self, plan: QueryPlan) -> None:
+        self._plan = plan
+        self._part: QueryPart | None = None
+        self._asked: list[AdRecord] = []
+
+    def orders(self) -> Iterator[bytes]:
+        """The orders; the answer to one must be taken before the next is made."""
+        plan = self._plan
+        for part in plan.parts:
+            constraint = part.constraint
+            self._part = part
+            for table in part.tables:
+                records = list(table.records.values())
+                for start in range(0, len(records), _ORDER_ADS):
+                    left = plan.left_for(part)
+                    if left <= 0:
+                        break
+                    some = records[start : start + _ORDER_ADS]
+                    plan.examined += len(some)
+                    if constraint is None:
+                        plan.take(part, some[:left])
+                        continue
+                    self._asked = some
+                    yield make_order(
+                        constraint.text, constraint.references, some, plan.now
+                    )
+
+    def take(self, answer: bytes) -> bool:
+        """Take an answer."""
+        assert self._part is not None
+        try:
+            verdicts = read_answer(answer, len(self._asked))
+        except ExpressionError as error:
+            raise QueryRefused(str(error)) from error
+        hits = [
+            record
+            for record, matches in zip(self._asked, verdicts, strict=True)
+            if matches
+        ]
+        self._plan.take(self._part, hits[: self._plan.left_for(self._part)])
+        return True
+
+
+async def _finish(result: object) -> None:
+    """Wait for an answer to be sent, if that takes a while."""
+    if isinstance(result, Deferred):
+        await result
+
+
+def _read_ads(request: CommandRequest) -> list[EncodedAd]:
+    """The ads of an update; what is wrong with a second one does not matter."""
+    reader = request.reader()
+    ads = [reader.get_ad()]
+    if request.command == 0 and not reader.at_end():
+        # Kept for compatibility: the public ad is stored all the same.
+        with contextlib.suppress(RemoteProtocolError):
+            ads.append(reader.get_ad())
+    return ads
+
+
+def _log_failure(failure: Failure) -> None:
+    if failure.check(CancelledError) is None:
+        _log.failure("housekeeping failed", failure)
+
+
+def _rule(number: int, levels: tuple[Permission, ...], *, udp: bool) -> CommandRule:
+    return CommandRule(
+        int(number), levels[0], levels[1:], udp=udp, name=command_name(number)
+    )

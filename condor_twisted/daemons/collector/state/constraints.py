@@ -1,0 +1,169 @@
+"""Constraints over many stored ads.
+
+What a constraint says of an ad depends on the attributes that it names, and these
+take few values in a pool. So their texts come from the table's columns, and each new
+combination is evaluated once. Where the constraint demands a certain value of an
+attribute, only the ads that have it are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from condor_twisted.classad.closures import Equality
+from condor_twisted.classad.expressions import Constraint, parse_constraint
+from condor_twisted.daemons.collector.state.records import AdRecord, raw_values
+from condor_twisted.daemons.collector.state.tables import MAX_COLUMNS, AdTable
+
+__all__ = ["QueryConstraint"]
+
+_CURRENT_TIME: Final = "currenttime"
+_MAX_COMBINATIONS: Final = 8192
+#: Ads that are looked up in one step, and the most such steps.
+_REFRESHED: Final = 500
+_MAX_ROUNDS: Final = 1000
+#: Longer texts are not kept.
+_MAX_KEPT_BYTES: Final = 128
+
+
+class QueryConstraint:
+    """A query's constraint.
+
+    Verdicts are remembered when only literals took part in them, so that neither time
+    nor chance can change them while the ad stays.
+
+    Args:
+        text: The expression.
+        now: The time, in seconds since the epoch.
+
+    Attributes:
+        is_always_true: Whether all ads match.
+        is_expensive: Whether it belongs to a worker.
+        is_lasting: Whether it is worth keeping for the next query with this text.
+        references: The attributes that it names, in lower case.
+
+    Raises:
+        ExpressionError: The text is no expression, or beyond a limit.
+        ExpressionsUnavailable: Its form needs the library, and there is none.
+    """
+
+    __slots__ = (
+        "_combinations",
+        "_constraint",
+        "_names",
+        "_ways",
+        "is_always_true",
+        "is_expensive",
+        "is_lasting",
+        "references",
+        "text",
+    )
+
+    def __init__(self, text: bytes, now: float) -> None:
+        constraint = parse_constraint(text, int(now))
+        self._constraint: Final[Constraint] = constraint
+        self.text: Final = text
+        self.is_always_true: Final = constraint.always_true
+        self.is_expensive: Final = constraint.is_expensive
+        self.references: Final = constraint.references
+        self.is_lasting: Final = (
+            constraint.is_compiled and _CURRENT_TIME not in constraint.references
+        )
+        # Ways to find all ads that can match: in each of them at least one of some
+        # attributes equals the value beside it.
+        ways: list[Sequence[Equality]] = [
+            (pair,) for pair in constraint.equalities.items()
+        ]
+        if constraint.alternatives:
+            ways.append(constraint.alternatives)
+        self._ways: Final = tuple(ways)
+        self._names: Final = tuple(constraint.references)
+        self._combinations: dict[tuple[bytes | None, ...], bool] = {}
+
+    def candidates(self, table: AdTable) -> Generator[None, None, list[AdRecord]]:
+        """The ads of a table that may match; each step does bounded work.
+
+        The columns that the constraint needs are up to date afterwards.
+        """
+        if not self.is_lasting or len(self._names) > MAX_COLUMNS:
+            return list(table.records.values())
+        for _ in range(_MAX_ROUNDS):
+            ready = True
+            for name in self._names:
+                ready = table.column(name).refresh(table.records, _REFRESHED) and ready
+            if ready:
+                break
+            yield
+        # Under a flood of updates the last few are looked up at once.
+        for name in self._names:
+            table.column(name).refresh(table.records, len(table.records))
+        best: dict[str, None] | None = None
+        for way in self._ways:
+            keys: dict[str, None] = {}
+            for name, value in way:
+                keys.update(dict.fromkeys(table.column(name).find(value)))
+            if best is None or len(keys) < len(best):
+                best = keys
+        if best is None:
+            return list(table.records.values())
+        return [table.records[key] for key in best]
+
+    def verdicts(self, table: AdTable, records: Sequence[AdRecord]) -> list[bool]:
+        """Which of some ads of a table match.
+
+        Raises:
+            TooExpensive: One of them needs a worker.
+            ExpressionsUnavailable: One of them needs the library.
+        """
+        if not self.is_lasting:
+            return [self._constraint.matches(record) for record in records]
+        names = self._names
+        columns = [self._texts(table, name, records) for name in names]
+        combinations = self._combinations
+        found: list[bool] = []
+        rows = zip(*columns, strict=True) if columns else [()] * len(records)
+        for index, combination in enumerate(rows):
+            verdict = combinations.get(combination)
+            if verdict is None:
+                source = {
+                    name: text
+                    for name, text in zip(names, combination, strict=True)
+                    if text is not None
+                }
+                verdict = self._constraint.quick_match(source)
+                if verdict is None:
+                    verdict = self._constraint.matches(records[index])
+                else:
+                    self._keep(combination, verdict)
+            found.append(verdict)
+        return found
+
+    def _texts(
+        self, table: AdTable, name: str, records: Sequence[AdRecord]
+    ) -> list[bytes | None]:
+        """An attribute's texts in some ads: of the column, where that is right."""
+        column = table.column(name)
+        if column.changed:
+            # Something changed since the ads were selected.
+            return raw_values(records, name)
+        texts = column.texts
+        return [texts[record.key] for record in records]
+
+    def _keep(self, combination: tuple[bytes | None, ...], verdict: bool) -> None:
+        if any(
+            text is not None and len(text) > _MAX_KEPT_BYTES for text in combination
+        ):
+            return
+        if len(self._combinations) >= _MAX_COMBINATIONS:
+            self._combinations.clear()
+        self._combinations[combination] = verdict
+
+    def matches(self, record: AdRecord) -> bool:
+        """Whether one ad matches, whatever that costs: for workers only.
+
+        Raises:
+            TooExpensive: It costs too much even there.
+            ExpressionsUnavailable: The library is needed, and missing.
+        """
+        return self._constraint.matches(record, allow_expensive=True)

@@ -1,0 +1,290 @@
+r"""Layouts: the sequences of attribute names that ads come in.
+
+A daemon sends the same attributes in the same order every time, and so does every
+other daemon of its kind; only the values change. A :class:`Layout` is one such
+sequence as a compiled pattern. When it matches, one call that runs in C has proved
+what would otherwise take a look at every line: where the ad ends, that each line is
+plainly ``Name = value``, that no name occurs twice, that none of them is private or
+the collector's own, where each value is, and which attributes the ad lacks.
+
+What no layout matches is read line by line; a sequence that is seen often becomes
+a layout. All of this is memory of fixed size, and learning is rationed: a pattern
+costs some milliseconds, so peers that send ever new sequences cannot make us learn.
+
+Layout of an ad that a pattern matches, ``count`` times one of:
+    ``Name = value`` NUL, or ``ZKM`` NUL ``Name = value`` NUL
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.names import (
+    is_plain_public,
+    is_private_key,
+    lookup_key,
+)
+
+__all__ = ["Layout", "LayoutBook", "names_of"]
+
+_MARKER: Final = b"ZKM"
+_MARKER_STRING: Final = b"ZKM\0"
+
+#: Their values are captured when an ad arrives: keys, statistics, rules.
+_CAPTURED: Final = (
+    attributes.NAME,
+    attributes.MACHINE,
+    attributes.MY_TYPE,
+    attributes.MY_ADDRESS,
+    attributes.SLOT_ID,
+    attributes.SCHEDD_NAME,
+    attributes.SCHEDD_IP_ADDR,
+    attributes.UPDATE_SEQUENCE_NUMBER,
+    attributes.DAEMON_START_TIME,
+    attributes.NEGOTIATOR_NAME,
+    attributes.HASH_NAME,
+    attributes.OWNER,
+    attributes.HAS_START_DAEMON_AD,
+)
+_CAPTURED_KEYS: Final = frozenset(lookup_key(name) for name in _CAPTURED)
+
+_MIN_NAMES: Final = 4
+_MAX_NAMES: Final = 600
+_MAX_NAME_BYTES: Final = 16_384
+_MAX_LINE_BYTES: Final = 1 << 20
+
+#: How far before its place in the first ad of this layout a value is looked for.
+_SLACK_BYTES: Final = 160
+
+
+def names_of(strings: Sequence[bytes]) -> tuple[bytes, ...] | None:
+    """The names of an ad's strings in order, or ``None`` where one is not plain.
+
+    Args:
+        strings: The strings of an ad; of a secret, the marker and the line.
+
+    Returns:
+        Names as spelled; of a secret, the marker with its NUL and the name.
+    """
+    names: list[bytes] = []
+    for line in strings:
+        name, equals, value = line.partition(b" = ")
+        if line == _MARKER:
+            names.append(_MARKER_STRING)
+        elif not equals or not value.strip(b" "):
+            return None
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+class Layout:
+    """One sequence of attribute names.
+
+    Args:
+        strings: The strings of an ad of this layout, as :func:`names_of` takes them;
+            each public name is plain, public and there once.
+
+    Attributes:
+        count: The number of attributes, secret ones included.
+        public_count: The number of those that are not secret.
+        group_of: Captured attributes by lower-case name, with their group's number.
+        secret_groups: The groups that hold a secret's two strings.
+        places: Where public attributes are, by lower-case name: what to search for
+            (the first one's has no NUL in front), and from where on.
+    """
+
+    __slots__ = (
+        "_search",
+        "count",
+        "group_of",
+        "match",
+        "places",
+        "public_count",
+        "secret_groups",
+    )
+
+    def __init__(self, strings: Sequence[bytes]) -> None:
+        pieces: list[bytes] = []
+        places: dict[bytes, tuple[bytes, int]] = {}
+        group_of: dict[bytes, int] = {}
+        secret_groups: list[int] = []
+        groups = 0
+        offset = 0
+        secret = False
+        for line in strings:
+            if line == _MARKER:
+                secret = True
+                continue
+            name, _, value = line.partition(b" = ")
+            # A value that begins with a blank (" = -3" after a sign) stays legal.
+            blanks = b" *" if value.startswith(b" ") else b""
+            plain = re.escape(name) + b" = " + blanks
+            key = name.lower()
+            if secret:
+                groups += 1
+                secret_groups.append(groups)
+                pieces.append(b"(ZKM\\0" + plain + b"[^ \\0][^\\0]*\\0)")
+                secret = False
+                continue
+            if key in _CAPTURED_KEYS:
+                groups += 1
+                group_of[key] = groups
+                pieces.append(plain + b"([^ \\0][^\\0]*)\\0")
+            else:
+                pieces.append(plain + b"[^ \\0][^\\0]*\\0")
+            needle = b"\0" + name + b" = "
+            if offset:
+                places[key] = needle, max(0, offset - 1 - _SLACK_BYTES)
+            else:
+                places[key] = needle[1:], 0
+            offset += len(line) + 1
+        self.match = re.compile(b"".join(pieces)).match
+        self.group_of: Final = group_of
+        self.secret_groups: Final = tuple(secret_groups)
+        self.public_count: Final = len(places)
+        self.count: Final = len(places) + len(secret_groups)
+        self.places: Final = places
+
+    def cut(
+        self, payload: bytes, found: re.Match[bytes]
+    ) -> tuple[bytes, tuple[bytes, ...]]:
+        """The public lines and the secret lines of an ad that matched."""
+        start, end = found.span()
+        if not self.secret_groups:
+            return payload[start:end], ()
+        public: list[bytes] = []
+        secrets: list[bytes] = []
+        for group in self.secret_groups:
+            at, behind = found.span(group)
+            public.append(payload[start:at])
+            secrets.append(payload[at + 4 : behind - 1])
+            start = behind
+        public.append(payload[start:end])
+        return b"".join(public), tuple(secrets)
+
+    def raw(self, body: bytes, key: bytes) -> bytes | None:
+        """The value of an attribute in a body of this layout.
+
+        Args:
+            body: Public lines that matched.
+            key: The attribute's name in lower case.
+        """
+        place = self.places.get(key)
+        if place is None:
+            return None
+        needle, hint = place
+        at = body.find(needle, hint)
+        if at < 0:
+            at = body.find(needle)
+        start = at + len(needle)
+        return body[start : body.index(0, start)]
+
+
+class LayoutBook:
+    """The layouts known, by number of attributes.
+
+    Args:
+        max_layouts: At most so many are kept.
+        sightings: A sequence becomes a layout when it is seen so often.
+        savings: Ads that no layout matched pay for learning: each brings
+            ``1 / savings`` of what one new layout costs.
+    """
+
+    def __init__(
+        self, max_layouts: int = 256, sightings: int = 3, savings: int = 24
+    ) -> None:
+        self._max_layouts = max_layouts
+        self._sightings = sightings
+        self._income = 1.0 / savings
+        self._credit = 32.0
+        self._by_count: dict[int, list[Layout]] = {}
+        self._size = 0
+        self._seen: dict[tuple[bytes, ...], int] = {}
+
+    def __len__(self) -> int:
+        """How many layouts are known."""
+        return self._size
+
+    def find(
+        self, payload: bytes, offset: int, count: int
+    ) -> tuple[Layout, re.Match[bytes]] | None:
+        """The layout that the ad at ``offset`` has, if it is a known one.
+
+        Args:
+            payload: Strings, each with its NUL.
+            offset: Where the ad's first string begins.
+            count: The number of attributes.
+        """
+        layouts = self._by_count.get(count)
+        if layouts is None:
+            return None
+        for layout in layouts:
+            found = layout.match(payload, offset)
+            if found is not None:
+                if layout is not layouts[0]:
+                    layouts.remove(layout)
+                    layouts.insert(0, layout)
+                if found.end() - offset > _MAX_LINE_BYTES:
+                    return None  # a line may be too long: the exact reader decides
+                return layout, found
+        return None
+
+    def note(self, strings: Sequence[bytes]) -> None:
+        """An ad came that no layout matched; learn its sequence if that pays.
+
+        Args:
+            strings: As for :func:`names_of`.
+        """
+        self._credit = min(32.0, self._credit + self._income)
+        if not _MIN_NAMES <= len(strings) <= _MAX_NAMES:
+            return
+        names = names_of(strings)
+        if names is None or sum(map(len, names)) > _MAX_NAME_BYTES:
+            return
+        seen = self._seen.get(names, 0) + 1
+        if seen < self._sightings:
+            if len(self._seen) >= 256:
+                self._seen.clear()
+            self._seen[names] = seen
+            return
+        if self._credit < 1.0 or not _is_learnable(names):
+            return
+        self._credit -= 1.0
+        self._seen.pop(names, None)
+        self._add(Layout(strings))
+
+    def _add(self, layout: Layout) -> None:
+        if self._size >= self._max_layouts:
+            # The last in each list was not used for longest among its equals.
+            longest = max(self._by_count.values(), key=len)
+            longest.pop()
+            self._size -= 1
+        self._by_count = {count: each for count, each in self._by_count.items() if each}
+        self._by_count.setdefault(layout.count, []).insert(0, layout)
+        self._size += 1
+
+
+def _is_learnable(names: tuple[bytes, ...]) -> bool:
+    """Whether all public names are plain and public, and none is there twice."""
+    public: set[bytes] = set()
+    secret = False
+    for name in names:
+        if name == _MARKER_STRING:
+            if secret:
+                return False
+            secret = True
+            continue
+        key = name.lower()
+        if secret:
+            secret = False
+            if not is_private_key(key):
+                return False  # such a line becomes a public one
+            continue
+        if key in public or not is_plain_public(name):
+            return False
+        public.add(key)
+    return not secret and len(public) >= _MIN_NAMES - 2

@@ -1,0 +1,103 @@
+"""Which lines may be sent: those whose expression every reader can parse.
+
+One bad line in a reply makes readers give up on all ads behind it, so none is passed
+on. Lines are checked when an ad is sent for the first time, not when it arrives. Most
+lines of most ads have been seen before: they are remembered, within bounds.
+
+Source: ``src/condor_utils/classad_oldnew.cpp: getClassAd`` (a reader stops at the
+first line that it cannot parse).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import filterfalse
+from typing import Final
+
+from condor_twisted.classad.expressions import canonical_expression
+from condor_twisted.daemons.collector.state.records import AdRecord
+
+__all__ = ["LineJudge"]
+
+#: A line whose value is plainly a literal; the usual case, and quick to see.
+_PLAIN = re.compile(
+    rb'[^=]+ = (?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\]*"|true|false)'
+)
+_MAX_REMEMBERED: Final = 40_000
+_MAX_REMEMBERED_BYTES: Final = 1000
+
+
+class LineJudge:
+    """Tells lines that may be sent from those that may not.
+
+    Args:
+        report: Called with a record and a line of it that was dropped.
+    """
+
+    def __init__(self, report: Callable[[AdRecord, bytes], None] | None = None) -> None:
+        self._report = report
+        # A line is remembered when it comes the second time: so what is in one ad
+        # only (its name, the time) does not push out what is in all.
+        self._good: set[bytes] = set()
+        self._once: set[bytes] = set()
+
+    def sendable(self, line: bytes) -> bytes | None:
+        """A line as it may be sent.
+
+        Args:
+            line: ``Name = value`` without NUL, the name being in order.
+
+        Returns:
+            The line itself, as a rule; with its value in a spelling that every reader
+            takes, where only some take its own; ``None`` where there is no value.
+        """
+        if line in self._good:
+            return line
+        if _PLAIN.fullmatch(line) is None:
+            start = line.index(b" = ") + 3
+            value = line[start:].lstrip(b" ")
+            canonical = canonical_expression(value)
+            if canonical is None:
+                return None
+            if canonical != value:
+                return line[:start] + canonical
+        self._remember(line)
+        return line
+
+    def check(self, record: AdRecord) -> None:
+        """Take the lines out of a record that may not be sent; once per record."""
+        if record.is_checked:
+            return
+        lines = record.body.split(b"\0")
+        lines.pop()
+        replaced: dict[bytes, bytes | None] = {}
+        for line in filterfalse(self._good.__contains__, lines):
+            sendable = self.sendable(line)
+            if sendable is not line:
+                replaced[line] = sendable
+                if sendable is None and self._report is not None:
+                    self._report(record, line)
+        if replaced:
+            wanted = [replaced.get(line, line) for line in lines]
+            kept = [line for line in wanted if line is not None]
+            if len(kept) != len(lines):
+                record.layout = None
+                record.count = len(kept)
+            kept.append(b"")
+            record.body = b"\0".join(kept)
+            record.memo.clear()
+        record.is_checked = True
+
+    def _remember(self, line: bytes) -> None:
+        if len(line) > _MAX_REMEMBERED_BYTES:
+            return
+        if line not in self._once:
+            if len(self._once) >= _MAX_REMEMBERED:
+                self._once.clear()
+            self._once.add(line)
+            return
+        if len(self._good) >= _MAX_REMEMBERED:
+            self._good.clear()
+        self._good.add(line)
+        self._once.discard(line)

@@ -1,0 +1,373 @@
+"""Ads as the collector holds them: the lines that came, found by searching.
+
+An :class:`ArrivedAd` is what an update brought; an :class:`AdRecord` is what a table
+holds. Of both, ``body`` is made of lines ``Name = value`` NUL with one blank on each
+side of the first ``=``; each name is there once, none is private, and none is one
+that the collector sets itself. Private lines are kept apart, and so are the
+collector's own, the stamps: so neither can be mistaken for what the client said.
+
+Values are looked for when somebody asks, and remembered in the record.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from condor_twisted.classad.literals import (
+    NOT_LITERAL,
+    UNDEFINED,
+    LiteralValue,
+    NotLiteral,
+    decode_string,
+    parse_literal,
+    wrap_integer,
+)
+from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.evaluation import Memo, evaluate_attribute
+from condor_twisted.daemons.collector.state.kinds import AdKind
+from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.names import (
+    STAMPED_KEYS,
+    is_private_key,
+    lookup_key,
+)
+
+__all__ = [
+    "MAX_LIFETIME_SECONDS",
+    "MAX_REMEMBERED",
+    "AdRecord",
+    "ArrivedAd",
+    "ad_header",
+    "find_line",
+    "raw_values",
+]
+
+#: Longest ``ClassAdLifetime`` that a client may give its ad.
+MAX_LIFETIME_SECONDS: Final = 7 * 86400
+
+#: What a record needs beside its lines, roughly, in bytes.
+_OVERHEAD_BYTES: Final = 700
+#: At most so many remembered things per record.
+MAX_REMEMBERED: Final = 12
+
+_QUOTE: Final = 0x22
+_TWO_INTS: Final = struct.Struct(">qq")
+_LIFETIME_KEY: Final = lookup_key(attributes.CLASSAD_LIFETIME)
+
+
+@lru_cache(maxsize=4096)
+def ad_header(count: int) -> bytes:
+    """What comes before an ad in a reply: ``int 1`` and the number of lines."""
+    return _TWO_INTS.pack(1, count)
+
+
+def find_line(body: bytes, key: bytes) -> tuple[int, int, int] | None:
+    """Where the line of the attribute with this lower-case name is, by search.
+
+    Args:
+        body: Lines as the module's docstring describes them.
+        key: The name in lower case.
+
+    Returns:
+        The offsets of the line, of its value, and of its NUL.
+    """
+    needle = b"\0" + key + b" = "
+    lowered = body.lower()
+    at = -1
+    if not lowered.startswith(needle[1:]):
+        at = lowered.find(needle)
+        if at < 0:
+            return None
+    start = at + len(needle)
+    return at + 1, start, body.index(0, start)
+
+
+def _value_in(body: bytes, key: bytes) -> bytes | None:
+    found = find_line(body, key)
+    return None if found is None else body[found[1] : found[2]]
+
+
+def _as_integer(value: LiteralValue) -> int | None:
+    if isinstance(value, float):
+        return wrap_integer(int(value)) if math.isfinite(value) else None
+    return int(value) if isinstance(value, int) else None
+
+
+class _Lines:
+    """What arrived ads and records have in common: typed look-ups."""
+
+    __slots__ = ("body", "count", "layout", "private_lines")
+
+    body: bytes
+    count: int
+    layout: Layout | None
+    private_lines: tuple[bytes, ...]
+
+    def raw(self, key: bytes) -> bytes | None:
+        """The expression text of a public attribute.
+
+        Args:
+            key: The attribute's name in lower case.
+        """
+        if self.layout is not None:
+            return self.layout.raw(self.body, key)
+        return _value_in(self.body, key)
+
+    def get(self, name: str) -> bytes | None:
+        """The expression text of a public attribute; how evaluations ask.
+
+        Args:
+            name: The attribute's name.
+        """
+        return self.raw(lookup_key(name))
+
+    def literal(self, name: str) -> LiteralValue | NotLiteral:
+        """The value of a public attribute, unless it has to be evaluated."""
+        raw = self.raw(lookup_key(name))
+        return UNDEFINED if raw is None else parse_literal(raw)
+
+    def value(self, name: str) -> LiteralValue:
+        """The value of a public attribute; undefined where there is none."""
+        raw = self.raw(lookup_key(name))
+        if raw is None:
+            return UNDEFINED
+        value = parse_literal(raw)
+        return evaluate_attribute(self, raw) if value is NOT_LITERAL else value
+
+    def string(self, name: str) -> str | None:
+        """The attribute's value if it is a string."""
+        raw = self.raw(lookup_key(name))
+        if raw is None:
+            return None
+        if raw[0] == _QUOTE and raw.find(_QUOTE, 1) == len(raw) - 1:
+            return decode_string(raw[1:-1])
+        value = parse_literal(raw)
+        if value is NOT_LITERAL:
+            value = evaluate_attribute(self, raw)
+        return value if isinstance(value, str) else None
+
+    def integer(self, name: str) -> int | None:
+        """The attribute's value if it is a number; reals lose their fraction."""
+        raw = self.raw(lookup_key(name))
+        if raw is None:
+            return None
+        if raw.isdigit() and len(raw) < 18:
+            return int(raw)
+        value = parse_literal(raw)
+        if value is NOT_LITERAL:
+            value = evaluate_attribute(self, raw)
+        return _as_integer(value)
+
+
+def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
+    """The expression texts of one public attribute in many ads.
+
+    Args:
+        records: The ads.
+        name: The attribute's name.
+    """
+    key = lookup_key(name)
+    if key in STAMPED_KEYS or is_private_key(key):
+        return [record.raw(key) for record in records]
+    found: list[bytes | None] = []
+    append = found.append
+    known: Layout | None = None
+    place: tuple[bytes, int] | None = None
+    needle = b""
+    hint = skip = 0
+    for record in records:
+        layout = record.layout
+        body = record.body
+        if layout is None:
+            append(_value_in(body, key))
+            continue
+        if layout is not known:
+            known = layout
+            place = layout.places.get(key)
+            if place is not None:
+                needle, hint = place
+                skip = len(needle)
+        if place is None:
+            append(None)
+            continue
+        at = body.find(needle, hint)
+        if at < 0:
+            at = body.find(needle)
+        at += skip
+        append(body[at : body.index(0, at)])
+    return found
+
+
+class ArrivedAd(_Lines):
+    """An ad that just came, split into what is public and what is not.
+
+    Args:
+        body: The public lines.
+        count: Their number.
+        private_lines: Lines of private attributes, without NULs.
+        layout: The layout that ``body`` has, if it is known.
+        found: The match that found it out.
+        stamps: Values that the client sent under names that are the collector's, by
+            lower-case name.
+    """
+
+    __slots__ = ("_found", "stamps")
+
+    def __init__(
+        self,
+        body: bytes,
+        count: int,
+        private_lines: tuple[bytes, ...] = (),
+        layout: Layout | None = None,
+        found: re.Match[bytes] | None = None,
+        stamps: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        self.body = body
+        self.count = count
+        self.private_lines = private_lines
+        self.layout = layout
+        self._found = found
+        self.stamps = stamps
+
+    def raw(self, key: bytes) -> bytes | None:
+        """The expression text of a public attribute."""
+        layout = self.layout
+        if layout is None:
+            return _value_in(self.body, key)
+        group = layout.group_of.get(key)
+        if group is not None and self._found is not None:
+            return self._found[group]
+        return layout.raw(self.body, key)
+
+
+class AdRecord(_Lines):
+    """An ad in a table.
+
+    Args:
+        kind: The table's kind.
+        key: The ad's key in its table.
+        ad: What came.
+        tail: The collector's own lines, each with its NUL.
+        tail_count: Their number.
+        last_heard_unix: When the ad came; 0 and 1 mark invalidated ones.
+
+    Attributes:
+        sequence: ``UpdateSequenceNumber`` and ``DaemonStartTime`` as they came.
+        identity: Who sent it.
+        is_checked: Whether each expression in ``body`` is known to parse.
+        lifetime_override_seconds: A lifetime that the collector gave the ad.
+        memo: Things remembered about this record: projected bytes.
+        size_bytes: What the record takes in memory, roughly.
+        prefixed: Body and tail in the form of encrypted streams, if remembered.
+    """
+
+    __slots__ = (
+        "_lifetime",
+        "identity",
+        "is_checked",
+        "key",
+        "kind",
+        "last_heard_unix",
+        "lifetime_override_seconds",
+        "memo",
+        "prefixed",
+        "sequence",
+        "size_bytes",
+        "tail",
+        "tail_count",
+    )
+
+    def __init__(
+        self,
+        kind: AdKind,
+        key: str,
+        ad: _Lines,
+        tail: bytes,
+        tail_count: int,
+        last_heard_unix: int,
+    ) -> None:
+        self.kind = kind
+        self.key = key
+        self.body = ad.body
+        self.count = ad.count
+        self.layout = ad.layout
+        self.private_lines = ad.private_lines
+        self.tail = tail
+        self.tail_count = tail_count
+        self.last_heard_unix = last_heard_unix
+        self.sequence: tuple[int | None, int | None] = (None, None)
+        self.identity = ""
+        self.is_checked = False
+        self.lifetime_override_seconds: int | None = None
+        self.memo: Memo = {}
+        self.prefixed: bytes | None = None
+        self._lifetime = -1
+        size = len(ad.body) + len(tail) + _OVERHEAD_BYTES
+        if ad.private_lines:
+            size += sum(map(len, ad.private_lines))
+        self.size_bytes: Final = size
+
+    def raw(self, key: bytes) -> bytes | None:
+        """The expression text of a public attribute, the collector's included."""
+        if key in STAMPED_KEYS:
+            return _value_in(self.tail, key)
+        if is_private_key(key):
+            return None
+        if self.layout is not None:
+            return self.layout.raw(self.body, key)
+        return _value_in(self.body, key)
+
+    def line(self, key: bytes) -> bytes | None:
+        """The line of a public attribute, in the spelling of the ad.
+
+        Args:
+            key: The attribute's name in lower case.
+        """
+        if is_private_key(key):
+            return None
+        text = self.tail if key in STAMPED_KEYS else self.body
+        found = find_line(text, key)
+        return None if found is None else text[found[0] : found[2]]
+
+    def remember(self, what: object, value: object) -> None:
+        """Keep something about this record until it is replaced."""
+        if len(self.memo) >= MAX_REMEMBERED:
+            self.memo.clear()
+        self.memo[what] = value
+
+    def lifetime_seconds(self, default_seconds: int) -> int:
+        """How long the ad lives without an update.
+
+        Args:
+            default_seconds: For an ad that says nothing, or nothing sensible.
+        """
+        if self.lifetime_override_seconds is not None:
+            return self.lifetime_override_seconds
+        if self._lifetime < 0:
+            own = None
+            if self.raw(_LIFETIME_KEY) is not None:
+                own = self.integer(attributes.CLASSAD_LIFETIME)
+            sensible = own is not None and 1 <= own <= MAX_LIFETIME_SECONDS
+            self._lifetime = own if own is not None and sensible else 0
+        return self._lifetime or default_seconds
+
+    def header(self) -> bytes:
+        """What comes before the ad in a reply without private attributes."""
+        return ad_header(self.count + self.tail_count)
+
+    def text(self) -> bytes:
+        """All public lines, each with its NUL."""
+        return self.body + self.tail
+
+    def lines(self) -> list[bytes]:
+        """All public lines, without their NULs."""
+        return self.text().split(b"\0")[:-1]
+
+    def __repr__(self) -> str:
+        """Name the ad; values may be private."""
+        return f"<AdRecord {self.kind.my_type} {self.key!r}>"

@@ -1,0 +1,315 @@
+"""Counters: of each daemon's updates, and of the collector as a whole.
+
+Source: ``src/condor_collector.V6/collector_stats.cpp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+__all__ = ["DaemonUpdates", "RecentCounter", "UpdateStatistics", "host_of_address"]
+
+_MAX_INT64: Final = (1 << 63) - 1
+
+
+def _host(address: str) -> str:
+    text = address[1:] if address.startswith("<") else address
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    for index, character in enumerate(text):
+        if character in ":?>":
+            return text[:index]
+    return text
+
+
+_short_host = lru_cache(maxsize=32768)(_host)
+
+
+def host_of_address(address: str) -> str:
+    """The host part of a sinful string, whatever is wrong with the rest.
+
+    Source: ``src/condor_utils/internet.cpp: getHostFromAddr``.
+    """
+    return _short_host(address) if len(address) <= 256 else _host(address[:512])
+
+
+class DaemonUpdates:
+    """How the updates of one daemon arrived.
+
+    Attributes:
+        total: Updates received.
+        sequenced: Updates that should have been received.
+        lost: Of these, the ones that were not.
+        history: One bit per expected update, the newest highest; 1 is a lost one.
+        recent: Whether there was an update since the last sweep.
+    """
+
+    __slots__ = ("history", "lost", "recent", "sequenced", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.sequenced = 0
+        self.lost = 0
+        self.history = 0
+        self.recent = True
+
+    def count(self, sequenced: bool, dropped: int, history_bits: int) -> None:
+        """Count one update.
+
+        Args:
+            sequenced: Whether it could be compared with the one before.
+            dropped: How many were lost in between.
+            history_bits: The length of the history.
+        """
+        self.recent = True
+        self.total += 1
+        if sequenced:
+            self.sequenced = min(self.sequenced + dropped + 1, _MAX_INT64)
+        if dropped:
+            self.lost = min(self.lost + dropped, _MAX_INT64)
+            marks = min(dropped, history_bits)
+            ones = (1 << marks) - 1
+            self.history = self.history >> marks | ones << (history_bits - marks)
+        self.history >>= 1
+
+
+def dropped_between(
+    old: tuple[int | None, int | None], new: tuple[int | None, int | None]
+) -> tuple[bool, int]:
+    """Compare an update with the one it replaces.
+
+    Args:
+        old: Sequence number and start time of the daemon in the older ad.
+        new: The same of the newer one.
+
+    Returns:
+        Whether the two can be compared, and how many updates were lost between them.
+        Going back, or a repeat, counts as one lost.
+    """
+    old_number, old_start = old
+    new_number, new_start = new
+    if (
+        old_number is None
+        or new_number is None
+        or old_start is None
+        or new_start is None
+    ):
+        return False, 0
+    expected = old_number + 1
+    if new_start != old_start or new_number == expected:
+        return True, 0
+    return True, 1 if new_number < expected else new_number - expected
+
+
+class RecentCounter:
+    """A sum over all time, and one over the last while.
+
+    Counting is the frequent thing, so it is one addition to ``total``; the other sum
+    comes from what ``total`` was at earlier times.
+
+    Args:
+        slots: Into how many parts the while is divided.
+    """
+
+    __slots__ = ("_before", "_slots", "total")
+
+    def __init__(self, slots: int) -> None:
+        self.total = 0
+        self._slots = max(1, slots)
+        self._before = [0]
+
+    @property
+    def recent(self) -> int:
+        """The sum over the last while."""
+        return self.total - self._before[0]
+
+    def advance(self, steps: int) -> None:
+        """Let so many parts of the while pass."""
+        self._before.extend([self.total] * min(steps, self._slots))
+        del self._before[: -self._slots]
+
+
+class _Updates:
+    """The counters of one label."""
+
+    __slots__ = ("initial", "largest_loss", "lost", "total")
+
+    def __init__(self, slots: int) -> None:
+        self.total = RecentCounter(slots)
+        self.initial = RecentCounter(slots)
+        self.lost = RecentCounter(slots)
+        self.largest_loss = 0
+
+    def __iter__(self) -> Iterator[tuple[str, RecentCounter]]:
+        yield "UpdatesTotal", self.total
+        yield "UpdatesInitial", self.initial
+        yield "UpdatesLost", self.lost
+
+
+class UpdateStatistics:
+    """All counters of a collector.
+
+    Args:
+        now: The time, in seconds since the epoch.
+        history_bits: Length of each daemon's history.
+        window_seconds: The while that the ``Recent...`` sums cover.
+        quantum_seconds: Their granularity.
+        max_daemons: At most so many daemons are told apart.
+    """
+
+    def __init__(
+        self,
+        now: float,
+        history_bits: int = 128,
+        window_seconds: int = 1200,
+        quantum_seconds: int = 240,
+        max_daemons: int = 400_000,
+    ) -> None:
+        self.history_bits = history_bits
+        self._quantum_seconds = max(1, quantum_seconds)
+        self._slots = max(1, window_seconds // self._quantum_seconds)
+        self._max_daemons = max_daemons
+        self._daemons: dict[tuple[str, str, str], DaemonUpdates] = {}
+        self._by_label: dict[str, _Updates] = {}
+        self._started = now
+        self._ticked = now
+        self._updated = now
+        self._swept = now
+        self.in_process_queries: dict[str, RecentCounter] = {}
+        self.worker_queries: dict[str, RecentCounter] = {}
+        self.dropped_queries = RecentCounter(self._slots)
+
+    def count_update(self, label: str, sequenced: bool, dropped: int) -> None:
+        """Count an update of any daemon under its kind's label."""
+        updates = self._by_label.get(label)
+        if updates is None:
+            updates = self._by_label[label] = _Updates(self._slots)
+        updates.total.total += 1
+        if not sequenced:
+            updates.initial.total += 1
+        elif dropped:
+            updates.lost.total += dropped
+            if dropped > updates.largest_loss:
+                updates.largest_loss = dropped
+
+    def daemon(self, label: str, name: str, address: str) -> DaemonUpdates:
+        """The counters of one daemon, made at first use."""
+        key = (label, name, host_of_address(address))
+        found = self._daemons.get(key)
+        if found is None:
+            if len(self._daemons) >= self._max_daemons:
+                # The oldest goes; it starts from zero should it come again.
+                del self._daemons[next(iter(self._daemons))]
+            found = self._daemons[key] = DaemonUpdates()
+        return found
+
+    def count_query(self, subsystem: str, in_process: bool) -> None:
+        """Count a query by the subsystem that asked.
+
+        Args:
+            subsystem: One of HTCondor's names; anything else counts as ``UNKNOWN``.
+            in_process: Whether it was evaluated here, not by a worker.
+        """
+        if subsystem not in _SUBSYSTEMS:
+            subsystem = "UNKNOWN"
+        counters = self.in_process_queries if in_process else self.worker_queries
+        counter = counters.get(subsystem)
+        if counter is None:
+            counter = counters[subsystem] = RecentCounter(self._slots)
+        counter.total += 1
+
+    def tick(self, now: float) -> None:
+        """Let the ``Recent...`` sums forget what is too old."""
+        self._updated = now
+        steps = int((now - self._ticked) // self._quantum_seconds)
+        if steps < 0:  # the clock was set back
+            self._ticked = now
+        if steps <= 0:
+            return
+        self._ticked += steps * self._quantum_seconds
+        for updates in self._by_label.values():
+            for _, counter in updates:
+                counter.advance(steps)
+        for counters in (self.in_process_queries, self.worker_queries):
+            for counter in counters.values():
+                counter.advance(steps)
+        self.dropped_queries.advance(steps)
+
+    def sweep(self, now: float, period_seconds: int) -> int:
+        """Drop the counters of daemons that sent nothing for a whole period.
+
+        Returns:
+            How many went.
+        """
+        if period_seconds <= 0:
+            return 0
+        if now < self._swept:
+            self._swept = now
+        if now < self._swept + period_seconds:
+            return 0
+        self._swept = now
+        before = len(self._daemons)
+        self._daemons = {
+            key: daemon for key, daemon in self._daemons.items() if daemon.recent
+        }
+        for daemon in self._daemons.values():
+            daemon.recent = False
+        return before - len(self._daemons)
+
+    def publish(self, now: float) -> dict[str, int | float]:
+        """The collector's counters under the names of its own ad."""
+        self.tick(now)
+        lifetime = max(0, int(now - self._started))
+        window = self._slots * self._quantum_seconds
+        values: dict[str, int | float] = {
+            "StatsLifetime": lifetime,
+            "StatsLastUpdateTime": int(self._updated),
+            "RecentStatsLifetime": min(lifetime, window),
+        }
+        sums = dict.fromkeys(("UpdatesTotal", "UpdatesInitial", "UpdatesLost"), 0)
+        recent = dict(sums)
+        for updates in self._by_label.values():
+            for name, counter in updates:
+                sums[name] += counter.total
+                recent[name] += counter.recent
+        values.update(sums)
+        values.update({f"Recent{name}": value for name, value in recent.items()})
+        total = sums["UpdatesTotal"]
+        values["UpdatesLostRatio"] = sums["UpdatesLost"] / total if total else 0.0
+        values["UpdatesLostMax"] = max(
+            (each.largest_loss for each in self._by_label.values()), default=0
+        )
+        for label, updates in self._by_label.items():
+            if not _is_name(label):
+                continue
+            for name, counter in updates:
+                values[f"{name}_{label}"] = counter.total
+                values[f"Recent{name}_{label}"] = counter.recent
+        for prefix, counters in (
+            ("InProcQueriesFrom", self.in_process_queries),
+            ("ForkQueriesFrom", self.worker_queries),
+        ):
+            for subsystem, counter in counters.items():
+                values[prefix + subsystem] = counter.total
+                values[f"Recent{prefix}{subsystem}"] = counter.recent
+        values["DroppedQueries"] = self.dropped_queries.total
+        values["RecentDroppedQueries"] = self.dropped_queries.recent
+        return values
+
+
+def _is_name(label: str) -> bool:
+    """Whether a generic type can be part of an attribute's name."""
+    return label.isascii() and label.replace("_", "a").isalnum()
+
+
+#: Source: ``src/condor_utils/subsystem_info.cpp``.
+_SUBSYSTEMS: Final = frozenset(
+    (
+        *("MASTER", "COLLECTOR", "NEGOTIATOR", "SCHEDD", "SHADOW", "STARTD", "STARTER"),
+        *("CREDD", "KBDD", "GRIDMANAGER", "HAD", "REPLICATION", "TRANSFERER"),
+        *("TRANSFERD", "ROOSTER", "SHARED_PORT", "JOB_ROUTER", "DEFRAG", "GANGLIAD"),
+        *("DAGMAN", "TOOL", "SUBMIT", "ANNEXD", "GAHP"),
+    )
+)

@@ -1,0 +1,221 @@
+"""The tables of ads: by key, by name, bounded, and watched by whoever wants to.
+
+Source: ``src/condor_collector.V6/collector_engine.cpp``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from condor_twisted.daemons.collector.state.columns import Column
+from condor_twisted.daemons.collector.state.kinds import (
+    ANY_ORDER,
+    STANDARD_KINDS,
+    AdKind,
+    generic_kind,
+)
+from condor_twisted.daemons.collector.state.records import AdRecord
+
+__all__ = ["MAX_COLUMNS", "AdStore", "AdTable", "Change", "ChangeKind", "Observer"]
+
+#: At most so many columns per table.
+MAX_COLUMNS: Final = 8
+
+
+class ChangeKind(enum.Enum):
+    """What happened to a table."""
+
+    INSERTED = "inserted"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a table.
+
+    Args:
+        kind: What happened.
+        record: The ad that is in the table now, or was until now.
+        old: The ad that was replaced.
+    """
+
+    kind: ChangeKind
+    record: AdRecord
+    old: AdRecord | None = None
+
+
+Observer: TypeAlias = Callable[[Change], None]
+
+
+class AdTable:
+    """The ads of one kind, by key.
+
+    Args:
+        kind: What kind.
+
+    Attributes:
+        records: The ads.
+        peak_count: The most that there ever were.
+    """
+
+    __slots__ = ("_columns", "kind", "peak_count", "records")
+
+    def __init__(self, kind: AdKind) -> None:
+        self.kind: Final = kind
+        self.records: dict[str, AdRecord] = {}
+        self.peak_count = 0
+        self._columns: dict[str, Column] = {}
+
+    def __len__(self) -> int:
+        """How many ads there are."""
+        return len(self.records)
+
+    def put(self, record: AdRecord) -> AdRecord | None:
+        """Store an ad; the one that it replaces is returned."""
+        records = self.records
+        key = record.key
+        old = records.get(key)
+        records[key] = record
+        if self._columns:
+            for column in self._columns.values():
+                column.changed.add(key)
+        if old is None and len(records) > self.peak_count:
+            self.peak_count = len(records)
+        return old
+
+    def remove(self, key: str) -> AdRecord | None:
+        """Take an ad out, if it is there."""
+        record = self.records.pop(key, None)
+        if record is not None:
+            for column in self._columns.values():
+                column.changed.add(key)
+        return record
+
+    def column(self, name: str) -> Column:
+        """The column of an attribute, made if there is none.
+
+        Args:
+            name: The attribute's name in lower case.
+        """
+        column = self._columns.pop(name, None)
+        if column is None:
+            column = Column(name, self.records)
+            if len(self._columns) >= MAX_COLUMNS:
+                # The one that was not asked for the longest.
+                del self._columns[next(iter(self._columns))]
+        self._columns[name] = column
+        return column
+
+    def mark_changed(self, key: str) -> None:
+        """An ad's own text was changed in its place."""
+        for column in self._columns.values():
+            column.changed.add(key)
+
+
+class AdStore:
+    """All tables of a collector.
+
+    Args:
+        max_generic_types: At most so many tables of generic types.
+        max_type_name_bytes: Longest name of a generic type.
+        max_ads: At most so many ads in all tables.
+        max_stored_bytes: At most so many bytes in all tables, estimated.
+
+    Attributes:
+        observers: Called after each change, in order.
+        count: Ads in all tables.
+        stored_bytes: Their estimated size.
+    """
+
+    def __init__(
+        self,
+        max_generic_types: int = 1000,
+        max_type_name_bytes: int = 256,
+        max_ads: int = 200_000,
+        max_stored_bytes: int = 1 << 30,
+    ) -> None:
+        self._max_generic_types = max_generic_types
+        self._max_type_name_bytes = max_type_name_bytes
+        self._max_ads = max_ads
+        self._max_stored_bytes = max_stored_bytes
+        self._tables = {kind: AdTable(kind) for kind in STANDARD_KINDS}
+        self._generic: dict[str, AdTable] = {}
+        self.observers: list[Observer] = []
+        self.count = 0
+        self.stored_bytes = 0
+        self.prefixed_bytes = 0
+
+    def table(self, kind: AdKind) -> AdTable:
+        """The table of a standard kind."""
+        return self._tables[kind]
+
+    def generic_table(self, my_type: str) -> AdTable | None:
+        """The table of a generic type, whatever the case of its name."""
+        return self._generic.get(my_type.lower())
+
+    def may_add_type(self, my_type: str) -> bool:
+        """Whether there is, or may be, a table for this generic type."""
+        if my_type.lower() in self._generic:
+            return True
+        size = len(my_type.encode("utf-8", "surrogateescape"))
+        limit = self._max_type_name_bytes
+        return size <= limit and len(self._generic) < self._max_generic_types
+
+    def add_type(self, my_type: str) -> AdTable:
+        """The table of a generic type, made if there is none."""
+        table = self._generic.get(my_type.lower())
+        if table is None:
+            table = self._generic[my_type.lower()] = AdTable(generic_kind(my_type))
+        return table
+
+    def public_tables(self) -> list[AdTable]:
+        """All tables but the private one, in the order of a query for any ads."""
+        return [*(self._tables[kind] for kind in ANY_ORDER), *self._generic.values()]
+
+    def all_tables(self) -> list[AdTable]:
+        """All tables."""
+        return [*self._tables.values(), *self._generic.values()]
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether an ad under a new key may be stored."""
+        return (
+            self.count < self._max_ads
+            and self.stored_bytes + size_bytes <= self._max_stored_bytes
+        )
+
+    def put(self, table: AdTable, record: AdRecord) -> AdRecord | None:
+        """Store an ad; the one that it replaces is returned."""
+        old = table.put(record)
+        self.stored_bytes += record.size_bytes
+        if old is None:
+            self.count += 1
+        else:
+            self._forget(old)
+        if self.observers:
+            kind = ChangeKind.INSERTED if old is None else ChangeKind.REPLACED
+            self._tell(Change(kind, record, old))
+        return old
+
+    def remove(self, table: AdTable, key: str) -> AdRecord | None:
+        """Take an ad out, if it is there."""
+        record = table.remove(key)
+        if record is not None:
+            self.count -= 1
+            self._forget(record)
+            if self.observers:
+                self._tell(Change(ChangeKind.REMOVED, record))
+        return record
+
+    def _forget(self, record: AdRecord) -> None:
+        self.stored_bytes -= record.size_bytes
+        if record.prefixed is not None:
+            self.prefixed_bytes -= len(record.prefixed)
+            record.prefixed = None
+
+    def _tell(self, change: Change) -> None:
+        for observer in tuple(self.observers):
+            observer(change)

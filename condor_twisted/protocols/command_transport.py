@@ -1,0 +1,160 @@
+"""Accepted connections that take fewer turns of the reactor.
+
+Most connections of a daemon live for one message and its answer. Twisted gives each
+step of that its own turn: accept, read, write, close. Here what can be done is done:
+
+- A new connection is read at once: mostly its command has come with it.
+- Short answers that are written during a read are sent as one when it is over. What
+  the operating system does not take, and long ones, go Twisted's way, with its
+  buffers and its producers.
+- A connection that is to be closed during a read, and has nothing left to write, is
+  closed when that read is over.
+
+What a protocol sees is what it sees from any transport of Twisted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from twisted.internet import main, tcp
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+__all__ = ["CommandPortReader", "CommandTransport"]
+
+_log = Logger()
+
+#: Longer writes go through Twisted's buffers, so that others get their turn.
+_SHORT_BYTES: Final = 65_536
+
+
+class CommandTransport(tcp.Server):
+    """One accepted connection.
+
+    Args:
+        args: As for ``tcp.Server``; the fourth is the port, whose ``accepted`` list
+            the new transport is put into.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        self._reading = False
+        # What was written during this read, while Twisted's buffers are empty.
+        self._answer: list[bytes] | None = None
+        self._answer_bytes = 0
+        self._queued = False
+        self._close_after_read = False
+        super().__init__(*args)
+        args[3].accepted.append(self)
+
+    def doRead(self) -> Any:  # noqa: N802
+        """Read once, send what was answered, and close if that was wished.
+
+        Returns:
+            ``None``, or why the reactor has to drop the connection.
+        """
+        self._reading = True
+        try:
+            why = super().doRead()
+        finally:
+            self._reading = False
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            self._send(answer[0] if len(answer) == 1 else b"".join(answer))
+        if self._close_after_read and why is None:
+            self._close_after_read = False
+            if not self._queued:
+                return main.CONNECTION_DONE
+            super().loseConnection()  # type: ignore[no-untyped-call]
+        return why
+
+    def write(self, data: bytes) -> None:
+        """Write: at the end of this read, if it is short and nothing waits."""
+        if self._close_after_read:
+            return
+        size = self._answer_bytes + len(data) if self._answer else len(data)
+        if not self._reading or self._queued or self.TLS or size > _SHORT_BYTES:
+            self._queued = True
+            self._pass_on()
+            super().write(data)  # type: ignore[no-untyped-call]
+        elif self._answer:
+            self._answer.append(data)
+            self._answer_bytes = size
+        else:
+            self._answer = [data]
+            self._answer_bytes = size
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Write several pieces."""
+        self.write(b"".join(data))
+
+    def stopWriting(self) -> None:  # noqa: N802
+        """Everything is written, or nothing more will be."""
+        self._queued = False
+        self._answer = None
+        super().stopWriting()  # type: ignore[no-untyped-call]
+
+    def loseConnection(self) -> None:
+        """Close when everything is written: at the end of this read, if it is."""
+        if self._reading and not self._queued and not self.TLS:
+            self._close_after_read = True
+            self.stopReading()  # type: ignore[no-untyped-call]
+        else:
+            self._pass_on()
+            super().loseConnection()  # type: ignore[no-untyped-call]
+
+    def _pass_on(self) -> None:
+        """Give Twisted what waits for the end of this read."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            super().write(b"".join(answer))  # type: ignore[no-untyped-call]
+
+    def _send(self, data: bytes) -> None:
+        if not self.connected:
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:  # full, or broken: Twisted finds out which
+            sent = 0
+        if sent < len(data):
+            self._queued = True
+            super().write(data[sent:])  # type: ignore[no-untyped-call]
+
+
+class CommandPortReader:
+    """Accepts some connections, and reads what came with them.
+
+    Args:
+        port: A listening ``tcp.Port``; its accepted connections become
+            `CommandTransport`.
+        accepts_per_turn: At most so many in one turn; 0 for what Twisted takes.
+    """
+
+    def __init__(self, port: Any, accepts_per_turn: int) -> None:
+        self._port = port
+        self._accepts_per_turn = accepts_per_turn
+        self._accept: Callable[[], None] = port.doRead
+        port.transport = CommandTransport
+        port.accepted = []
+
+    def __call__(self) -> None:
+        """What the reactor calls when somebody waits to be accepted."""
+        port = self._port
+        # Twisted lets the number grow with the load.
+        if 0 < self._accepts_per_turn < port.numberAccepts:
+            port.numberAccepts = self._accepts_per_turn
+        self._accept()
+        accepted, port.accepted = port.accepted, []
+        for transport in accepted:
+            if transport.connected:
+                self._read(transport)
+
+    def _read(self, transport: CommandTransport) -> None:
+        try:
+            why = transport.doRead()
+        except Exception:
+            _log.failure("a new connection could not be read")
+            why = main.CONNECTION_LOST
+        if why is not None:
+            transport.connectionLost(Failure(why))

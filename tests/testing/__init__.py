@@ -1,0 +1,1 @@
+"""Tests of ``condor_twisted.testing``."""
