@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.protocols.clocks import monotonic_seconds
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.endpoints import Dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
@@ -92,7 +93,7 @@ class CommandClient:
                 CommandRules(),
                 host_facts(self.settings),
                 random_bytes=os.urandom,
-                now=reactor.seconds,
+                now=monotonic_seconds(reactor),
                 unix_time=lambda: int(time.time()),
             )
             host = Host(reactor, run_in_threads(reactor))

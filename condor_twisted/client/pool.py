@@ -20,21 +20,19 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.error import ConnectError, DNSLookupError
 
 from condor_twisted.classad.wire_ad import AdValue, WireAd
+from condor_twisted.client.answers import FAILURES, Answer, explained, refusal
 from condor_twisted.client.collectors import collector_addresses
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.queries import (
-    AdAssembler,
     Query,
     invalidation_ad,
     locate_query,
     make_query,
-    read_ads,
     update_command,
 )
 from condor_twisted.client.updates import UpdateConnection, ad_writer
@@ -43,18 +41,12 @@ from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import command_name
 from condor_twisted.errors import (
     CommandRefused,
-    CondorTwistedError,
     LocalProtocolError,
-    PeerClosed,
-    SecurityError,
 )
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Advertised", "Location", "Pool"]
-
-#: How a conversation with a collector fails.
-_FAILURES: Final = (CondorTwistedError, ConnectError, DNSLookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +132,10 @@ class Pool:
         Raises:
             ConfigError: There is no configuration, or it cannot be used.
         """
-        from condor_twisted.daemoncore.configuration import (
-            ConfigurationRequest,
-            read_configuration,
-        )
+        from condor_twisted.client.configured import read_tool_settings
 
-        request = ConfigurationRequest("TOOL", file=file, embedded=False)
-        return cls(address, read_configuration(request).settings, reactor)
+        settings = read_tool_settings(file, embedded=False)
+        return cls(address, settings, reactor)
 
     @property
     def settings(self) -> Settings:
@@ -274,18 +263,18 @@ class Pool:
         return count
 
     @inlineCallbacks
-    def _open_somewhere(self, query: Query) -> Generator[Deferred[Any], Any, _Answer]:
+    def _open_somewhere(self, query: Query) -> Generator[Deferred[Any], Any, Answer]:
         """Ask one collector after the other until one begins to answer."""
         failures: list[tuple[SinfulAddress, Exception]] = []
         for _, address in self.collectors():
             channel: ClientChannel | None = None
             try:
                 channel = yield self.client.start(address, query.command, raw=self._raw)
-                answer = _Answer(
+                answer = Answer(
                     channel, self.settings.real("QUERY_TIMEOUT", 60.0), query.command
                 )
                 yield answer.ask(query.ad)
-            except _FAILURES as error:
+            except FAILURES as error:
                 if channel is not None:
                     channel.abort()
                 failures.append((address, error))
@@ -299,10 +288,10 @@ class Pool:
         """One error for all collectors that were tried."""
         address, cause = failures[-1]
         if len(failures) == 1:
-            reason = _explained(cause)
+            reason = explained(cause)
         else:
             reason = "no collector answered: " + "; ".join(
-                f"{each}: {_explained(error)}" for each, error in failures
+                f"{each}: {explained(error)}" for each, error in failures
             )
         error = CommandRefused(
             command, str(address), f"{command_name(command)}: {reason}"
@@ -403,9 +392,9 @@ class Pool:
         for command, *ads in updates:
             try:
                 yield connection.send(command, *ads)
-            except _FAILURES as error:
+            except FAILURES as error:
                 connection.abort()
-                errors.append(_as_refusal(command, address, error))
+                errors.append(refusal(command, address, error))
             else:
                 sent_count += 1
         connection.finish()
@@ -425,8 +414,8 @@ class Pool:
 
             try:
                 yield self.client.send_datagram(address, command, write, raw=self._raw)
-            except _FAILURES as error:
-                errors.append(_as_refusal(command, address, error))
+            except FAILURES as error:
+                errors.append(refusal(command, address, error))
             else:
                 sent_count += 1
         return Advertised(name, str(address), sent_count, tuple(errors))
@@ -462,99 +451,3 @@ class Pool:
     def close(self) -> Deferred[Any]:
         """Give up what is kept between queries; fires when that is done."""
         return self.client.close()
-
-
-class _Answer:
-    """The ads of one answer, as they come."""
-
-    def __init__(
-        self, channel: ClientChannel, timeout_seconds: float, command: int
-    ) -> None:
-        self._channel = channel
-        self._timeout_seconds = timeout_seconds
-        self._command = command
-        self._assembler = AdAssembler(channel.encrypted)
-        self._ready: list[WireAd] | None = None
-        self._whole = False
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more comes."""
-        done = self._assembler.finished or self._whole
-        return done and self._ready is None
-
-    @inlineCallbacks
-    def ask(self, ad: WireAd) -> Generator[Deferred[Any], Any, None]:
-        """Send the query, and wait until the answer begins."""
-        writer = self._channel.writer()
-        writer.put_ad(ad.body, ad.secret_lines)
-        self._channel.send_message(writer.end_of_message())
-        try:
-            self._ready = yield self._receive()
-        except PeerClosed as closed:
-            raise PeerClosed(
-                "it closed without an answer: READ may not be allowed for us, the "
-                "query may be malformed, or it has too many queries"
-            ) from closed
-
-    @inlineCallbacks
-    def receive(self) -> Generator[Deferred[Any], Any, list[WireAd]]:
-        """The next ads: some, none, or all."""
-        ready, self._ready = self._ready, None
-        if ready is not None:
-            return ready
-        try:
-            found: list[WireAd] = yield self._receive()
-        except _FAILURES as error:
-            raise CommandRefused(
-                self._command,
-                str(self._channel.address),
-                f"the answer broke off: {error}",
-            ) from error
-        return found
-
-    @inlineCallbacks
-    def _receive(self) -> Generator[Deferred[Any], Any, list[WireAd]]:
-        channel = self._channel
-        if not channel.streams:
-            reader = yield channel.receive_message(self._timeout_seconds)
-            self._whole = True
-            return read_ads(reader)
-        part, last = yield channel.receive_part(self._timeout_seconds)
-        return self._assembler.feed(part, last)
-
-    def close(self) -> None:
-        """Close; at once where something is still to come."""
-        if self.finished:
-            self._channel.close()
-        else:
-            self._channel.abort()
-
-
-def _explained(error: Exception) -> str:
-    """An error with what may be done about it."""
-    if isinstance(error, ConnectError):
-        return (
-            f"cannot connect ({error}); is a collector running there, and is the "
-            "port right?"
-        )
-    if isinstance(error, DNSLookupError):
-        return f"unknown host ({error})"
-    if isinstance(error, CommandRefused):
-        return error.reason
-    if isinstance(error, SecurityError):
-        return f"{error}; see the SEC_ and ALLOW_ settings on both sides"
-    return str(error)
-
-
-def _as_refusal(
-    command: int, address: SinfulAddress, error: Exception
-) -> CommandRefused:
-    """An update's failure, with command and address."""
-    if isinstance(error, CommandRefused):
-        return error
-    refusal = CommandRefused(
-        command, str(address), f"{command_name(command)}: {_explained(error)}"
-    )
-    refusal.__cause__ = error
-    return refusal

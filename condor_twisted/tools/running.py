@@ -16,8 +16,9 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from condor_twisted.client import Pool
-from condor_twisted.config.settings import Settings
+from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.errors import CondorTwistedError
+from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.tools.option_table import UsageError
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "Progress",
     "pool_of",
     "run",
-    "tool_settings",
     "warn",
 ]
 
@@ -42,22 +42,6 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
-def tool_settings() -> Settings:
-    """This host's configuration, as a tool reads it.
-
-    Without any, the compiled-in defaults.
-
-    Raises:
-        ConfigError: It cannot be used.
-    """
-    from condor_twisted.daemoncore.configuration import (
-        ConfigurationRequest,
-        read_configuration,
-    )
-
-    return read_configuration(ConfigurationRequest("TOOL")).settings
-
-
 def pool_of(address: str | None, reactor: Any) -> Pool:
     """The pool that ``-pool`` names, or this host's.
 
@@ -65,7 +49,7 @@ def pool_of(address: str | None, reactor: Any) -> Pool:
         ConfigError: The configuration cannot be used.
         LocalProtocolError: Nothing names a pool.
     """
-    pool = Pool(address, tool_settings(), reactor)
+    pool = Pool(address, read_tool_settings(), reactor)
     pool.collectors()
     return pool
 
@@ -119,6 +103,7 @@ def run(start: Callable[[Any], Awaitable[int]]) -> int:
     from twisted.internet import reactor
 
     running: Any = reactor
+    make_monotonic(running)
     codes: list[int] = []
 
     def ended(result: Any) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from condor_twisted.classad.full_values import FullValue
 from condor_twisted.classad.literals import ERROR, UNDEFINED
+from condor_twisted.tools.status.layout import Compact
 from condor_twisted.tools.status.print_mask import RenderedRow
 from condor_twisted.tools.status.rows import Row, as_integer, as_real, shown
 from condor_twisted.tools.status.states import (
@@ -21,7 +22,6 @@ from condor_twisted.tools.status.states import (
     STATES,
     common,
 )
-from condor_twisted.tools.status.tables import Compact
 
 __all__ = ["CompactRow", "fold_rows", "machine_key", "with_children"]
 

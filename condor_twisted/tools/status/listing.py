@@ -34,7 +34,7 @@ from condor_twisted.tools.status.plan import Plan
 from condor_twisted.tools.status.print_mask import Column, PrintMask, RenderedRow
 from condor_twisted.tools.status.rows import Row, shown
 from condor_twisted.tools.status.text import from_value, to_bytes
-from condor_twisted.tools.status.totals import SlotOptions
+from condor_twisted.tools.status.totals_table import SlotOptions
 
 __all__ = ["Listing"]
 

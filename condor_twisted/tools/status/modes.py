@@ -18,8 +18,8 @@ from condor_twisted.tools.status.totals import (
     SlotTotals,
     StateTotals,
     SubmitterTotals,
-    Totals,
 )
+from condor_twisted.tools.status.totals_table import Totals
 
 __all__ = ["LONG_STYLES", "MODES", "TOTALS", "Choice", "Mode"]
 

@@ -9,10 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from condor_twisted.classad.expressions import check_expression
-from condor_twisted.classad.literals import encode_text
-from condor_twisted.classad.printing import read_expression
-from condor_twisted.classad.syntax import NAME
 from condor_twisted.tools.option_table import (
     Match,
     Option,
@@ -20,11 +16,13 @@ from condor_twisted.tools.option_table import (
     match_option,
     take_values,
 )
+from condor_twisted.tools.status.autoformat import (
+    autoformat_columns,
+    format_column,
+    require_expression,
+)
 from condor_twisted.tools.status.modes import Choice
-from condor_twisted.tools.status.print_mask import Column, PrintMask
-from condor_twisted.tools.status.printf import PrintfFormat
-from condor_twisted.tools.status.renderers import JOB_ID
-from condor_twisted.tools.status.text import from_value
+from condor_twisted.tools.status.print_mask import PrintMask
 
 __all__ = ["StatusOptions", "parse_options"]
 
@@ -310,15 +308,7 @@ class _Parser:
         self._options.ads_file = values[0]
 
     def _format(self, match: Match, values: tuple[str, ...], argument: str) -> None:
-        text, attribute = values
-        _require_expression(attribute)
-        printf = PrintfFormat.parse(from_value(text))
-        mask = self._options.mask
-        if not mask.columns:
-            mask.before_column = mask.after_row = ""
-        mask.columns.append(
-            Column(attribute, width=printf.width, left=printf.left, printf=printf)
-        )
+        format_column(self._options.mask, *values)
         self._explicit("custom", argument)
 
     def _autoformat(self, match: Match, values: tuple[str, ...], argument: str) -> None:
@@ -331,7 +321,7 @@ class _Parser:
             raise UsageError(f"{argument} needs at least one attribute")
         # A lone dash ends the list.
         self._at = end if self._arguments[end : end + 1] == ["-"] else end - 1
-        _autoformat_columns(self._options.mask, match.detail or "", attributes)
+        autoformat_columns(self._options.mask, match.detail or "", attributes)
         self._explicit("custom", argument)
 
     def _explicit(self, style: str, argument: str) -> None:
@@ -347,7 +337,7 @@ class _Parser:
             self._options.wide = self._options.width > 100
 
     def _constraint(self, match: Match, values: tuple[str, ...], argument: str) -> None:
-        _require_expression(values[0])
+        require_expression(values[0])
         self._options.constraints.append(values[0])
 
     def _direct(self, match: Match, values: tuple[str, ...], argument: str) -> None:
@@ -424,7 +414,7 @@ class _Parser:
         if values[0].lower() in _NO_SORT:
             self._no_sort = True
             return
-        _require_expression(values[0])
+        require_expression(values[0])
         assert self._options.sort is not None
         self._options.sort.append(values[0])
         self._options.constraints.append(f"{values[0]} =!= UNDEFINED")
@@ -435,81 +425,3 @@ class _Parser:
 
     def _name(self, match: Match, values: tuple[str, ...], argument: str) -> None:
         self._options.names.append(values[0])
-
-
-def _require_expression(text: str) -> None:
-    data = encode_text(text).strip()
-    if not data or not check_expression(data):
-        raise UsageError(f"{text!r} is neither an attribute nor an expression")
-
-
-def _autoformat_columns(mask: PrintMask, letters: str, attributes: list[str]) -> None:
-    """Columns of ``-af``.
-
-    Source: ``src/condor_utils/ad_printmask.cpp: parse_autoformat_args``.
-    """
-    mask.before_row, mask.before_column, mask.after_column = "", " ", ""
-    mask.after_row = "\n"
-    for letter in letters:
-        if letter == ",":
-            mask.after_column = ","
-        elif letter == "n":
-            mask.after_column = "\n"
-        elif letter == "g":
-            mask.before_row, mask.before_column = "\n", ""
-        elif letter == "t":
-            mask.before_column = "\t"
-    conversion = "%v"
-    for letter, wanted in (("r", "%r"), ("o", "%r"), ("V", "%V"), ("Y", "%Y")):
-        if letter in letters:
-            conversion = wanted
-            break
-    else:
-        if "T" in letters:
-            conversion = "%T"
-    headings = "h" in letters or mask.has_headings
-    labels = "l" in letters
-    if "j" in letters:
-        mask.columns.append(
-            Column(
-                "ClusterId",
-                " ID" if headings else "",
-                left=True,
-                auto_width=headings,
-                printf=PrintfFormat.parse("ID = %v" if labels else "%v"),
-                renderer=JOB_ID,
-            )
-        )
-    for attribute in attributes:
-        _require_expression(attribute)
-        text = from_value(attribute)
-        if headings:
-            heading = text
-            if "h" not in letters and len(text) > 16 and not _is_simple(attribute):
-                heading = "(expr)"
-            mask.columns.append(
-                Column(
-                    attribute,
-                    heading,
-                    len(heading),
-                    left=True,
-                    auto_width=True,
-                    printf=PrintfFormat.parse(conversion),
-                )
-            )
-            continue
-        label = text.replace("%", "%%") + " = " if labels else ""
-        mask.columns.append(
-            Column(
-                attribute,
-                truncate=labels,
-                printf=PrintfFormat.parse(label + conversion),
-            )
-        )
-    mask.has_headings = headings
-
-
-def _is_simple(attribute: str) -> bool:
-    expression = read_expression(encode_text(attribute))
-    tokens = expression.tokens
-    return expression.value is not None or (len(tokens) == 1 and tokens[0].kind == NAME)

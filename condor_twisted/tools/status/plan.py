@@ -15,12 +15,13 @@ from condor_twisted.classad.literals import decode_string, encode_text
 from condor_twisted.classad.printing import read_expression
 from condor_twisted.classad.wire_ad import AdValue, ExpressionText
 from condor_twisted.client.queries import Query, make_query
+from condor_twisted.tools.status.layout import Compact, Layout, Table
 from condor_twisted.tools.status.modes import LONG_STYLES, MODES, TOTALS
 from condor_twisted.tools.status.options import StatusOptions
 from condor_twisted.tools.status.print_mask import PrintMask
 from condor_twisted.tools.status.projection import Projection
-from condor_twisted.tools.status.tables import TABLES, Compact, Layout, Table
-from condor_twisted.tools.status.totals import TotalsTable
+from condor_twisted.tools.status.tables import TABLES
+from condor_twisted.tools.status.totals_table import TotalsTable
 
 __all__ = ["Display", "Plan", "make_plan"]
 
