@@ -13,13 +13,14 @@ from typing import Final
 
 from condor_twisted.classad.closures import Equality
 from condor_twisted.classad.expressions import Constraint, parse_constraint
+from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.records import AdRecord, raw_values
 from condor_twisted.daemons.collector.state.tables import MAX_COLUMNS, AdTable
 
 __all__ = ["QueryConstraint"]
 
 _CURRENT_TIME: Final = "currenttime"
-_MAX_COMBINATIONS: Final = 8192
+_MAX_COMBINATIONS: Final = 1024
 #: Ads that are looked up in one step, and the most such steps.
 _REFRESHED: Final = 500
 _MAX_ROUNDS: Final = 1000
@@ -42,6 +43,7 @@ class QueryConstraint:
         is_expensive: Whether it belongs to a worker.
         is_lasting: Whether it is worth keeping for the next query with this text.
         references: The attributes that it names, in lower case.
+        keys: The same as they are looked up.
 
     Raises:
         ExpressionError: The text is no expression, or beyond a limit.
@@ -56,6 +58,7 @@ class QueryConstraint:
         "is_always_true",
         "is_expensive",
         "is_lasting",
+        "keys",
         "references",
         "text",
     )
@@ -79,6 +82,7 @@ class QueryConstraint:
             ways.append(constraint.alternatives)
         self._ways: Final = tuple(ways)
         self._names: Final = tuple(constraint.references)
+        self.keys: Final = tuple(map(lookup_key, self._names))
         self._combinations: dict[tuple[bytes | None, ...], bool] = {}
 
     def candidates(self, table: AdTable) -> Generator[None, None, list[AdRecord]]:
@@ -90,14 +94,16 @@ class QueryConstraint:
             return list(table.records.values())
         for _ in range(_MAX_ROUNDS):
             ready = True
-            for name in self._names:
-                ready = table.column(name).refresh(table.records, _REFRESHED) and ready
+            for column in [table.column(name) for name in self._names]:
+                if column.changed:
+                    ready = column.refresh(table.records, _REFRESHED) and ready
             if ready:
                 break
             yield
         # Under a flood of updates the last few are looked up at once.
-        for name in self._names:
-            table.column(name).refresh(table.records, len(table.records))
+        for column in [table.column(name) for name in self._names]:
+            if column.changed:
+                column.refresh(table.records, len(column.changed))
         best: dict[str, None] | None = None
         for way in self._ways:
             keys: dict[str, None] = {}

@@ -11,33 +11,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from condor_twisted.classad.literals import (
     NOT_LITERAL,
     decode_string,
     parse_literal,
 )
+from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
+from condor_twisted.daemons.collector.state.layouts import Layout, possessive
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
     lookup_key,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.records import AdRecord
+from condor_twisted.daemons.collector.state.records import (
+    LAST_HEARD_FROM_AT,
+    AdRecord,
+)
 
 __all__ = ["ProjectedAd", "Projection"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
-_LITERAL_LINES = re.compile(
-    rb"(?:[^=\0]+ = "
-    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)\0)*'
+
+
+#: A value that is plainly a literal, with its NUL.
+_LITERAL: Final = (
+    rb'(?:"'
+    + possessive(rb'[^"\\\0]*')
+    + rb'"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0'
 )
+_LITERAL_LINE = re.compile(rb"[^=\0]+ = " + _LITERAL)
+_LITERAL_LINES = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + b")*")
 #: Most names that one projection can have, the referenced ones included.
 _MAX_NAMES: Final = 10_000
+_MAX_PLANS: Final = 64
+_MAX_TEMPLATES: Final = 512
+_LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
 
-ProjectedAd = tuple[int, bytes, tuple[bytes, ...]]
+ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
+#: What to search for and from where on, its size, where the line begins behind it, and
+#: the spelling wanted if it is another. For stamps: the key, no size, the spelling.
+_Step: TypeAlias = tuple[bytes, int, int, int, "bytes | None"]
+_Plan: TypeAlias = tuple[_Step, ...]
+
+
+class _Template(NamedTuple):
+    """How to write a projection of ads whose values all are at hand.
+
+    Args:
+        size: The number of lines.
+        text: The lines, with ``%b`` for each value.
+        pick: Picks these values out of those at hand and, behind them, the time when
+            the ad was heard.
+    """
+
+    size: int
+    text: bytes
+    pick: Callable[[tuple[bytes | None, ...]], tuple[bytes | None, ...]]
 
 
 class Projection:
@@ -51,10 +85,18 @@ class Projection:
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
+        keys: The names in lower case.
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "is_empty", "wants_private")
+    __slots__ = (
+        "_names",
+        "_plans",
+        "_templates",
+        "is_empty",
+        "keys",
+        "wants_private",
+    )
 
     def __init__(self, text: str) -> None:
         names: dict[bytes, bytes] = {}
@@ -63,6 +105,9 @@ class Projection:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
+        self._plans: dict[Layout, _Plan] = {}
+        self._templates: dict[Layout, _Template | None] = {}
+        self.keys: Final = tuple(names)
         self.is_empty: Final = not names
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
@@ -84,7 +129,7 @@ class Projection:
             The number of public lines, these lines with a NUL behind each, and the
             private lines, without.
         """
-        quick = self._quick(record)
+        quick = self._at_hand(record) or self._quick(record, judge)
         if quick is not None and (private is None or not self.wants_private):
             return quick
         lines: list[bytes] = []
@@ -104,41 +149,106 @@ class Projection:
             lines.append(line + b"\0")
             value = line[len(prefix) :].lstrip(b" ")
             if parse_literal(value) is NOT_LITERAL:
+                before = len(references)
                 self._follow(record, value, references)
+                if before == len(references) and not references_of(value):
+                    judge.add_leaf(lines[-1])
         if references:
             lines.extend(self._referenced(record, judge, references))
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
-    def _quick(self, record: AdRecord) -> ProjectedAd | None:
-        """The same, where all attributes turn out to be plain literals."""
+    def _at_hand(self, record: AdRecord) -> ProjectedAd | None:
+        """The same, where all values are at hand already."""
+        layout = record.layout
+        values = record.values
+        if layout is None or not values:
+            return None
+        try:
+            template = self._templates[layout]
+        except KeyError:
+            template = self._make_template(layout)
+        if template is None:
+            return None
+        count, text, pick = template
+        tail = record.tail
+        heard = tail[LAST_HEARD_FROM_AT : tail.index(0)]
+        try:
+            return count, text % pick((*values, heard)), ()
+        except TypeError:  # one of them is None
+            return None
+
+    def _make_template(self, layout: Layout) -> _Template | None:
+        """The template for a layout; ``None`` where a value has to be searched for."""
+        text = b""
+        places: list[int] = []
+        for key, prefix in self._names:
+            place = layout.at_hand.get(key)
+            if key == _LAST_HEARD_FROM:
+                place = -1
+            if place is not None:
+                places.append(place)
+                text += prefix.replace(b"%", b"%%") + b"%b\0"
+            elif key in layout.places or key in STAMPED_KEYS:
+                places.clear()
+                break
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()
+        template = None
+        if len(places) > 1:  # one alone would not be picked as a tuple
+            template = _Template(len(places), text, itemgetter(*places))
+        self._templates[layout] = template
+        return template
+
+    def _quick(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
+        """The same, where all attributes turn out to refer to nothing."""
         layout = record.layout
         if layout is None:
             return None
+        plan = self._plans.get(layout)
+        if plan is None:
+            plan = self._plan(layout)
         body = record.body
         find = body.find
         lines: list[bytes] = []
+        for needle, hint, size, skip, prefix in plan:
+            if size:
+                at = find(needle, hint)
+                if at < 0:
+                    at = find(needle)
+                end = find(0, at + size) + 1
+                if prefix is None:
+                    lines.append(body[at + skip : end])
+                else:
+                    lines.append(prefix + body[at + size : end])
+            else:
+                raw = record.raw(needle)
+                if raw is not None and prefix is not None:
+                    lines.append(prefix + raw + b"\0")
+        text = b"".join(lines)
+        if _LITERAL_LINES.fullmatch(text) is None:
+            leaves = judge.leaves
+            for line in lines:
+                if line not in leaves and _LITERAL_LINE.fullmatch(line) is None:
+                    return None
+        return len(lines), text, ()
+
+    def _plan(self, layout: Layout) -> _Plan:
+        """Where the attributes are in ads of a layout."""
+        plan: list[_Step] = []
         for key, prefix in self._names:
             place = layout.places.get(key)
             if place is not None:
                 needle, hint = place
-                at = find(needle, hint)
-                if at < 0:
-                    at = find(needle)
-                value = at + len(needle)
-                end = find(0, value) + 1
-                if needle.endswith(prefix):
-                    lines.append(body[value - len(prefix) : end])
-                else:
-                    lines.append(prefix + body[value:end])
+                skip = 1 if needle.startswith(b"\0") else 0
+                spelled = None if needle[skip:] == prefix else prefix
+                plan.append((needle, hint, len(needle), skip, spelled))
             elif key in STAMPED_KEYS:
-                raw = record.raw(key)
-                if raw is not None:
-                    lines.append(prefix + raw + b"\0")
-        text = b"".join(lines)
-        if _LITERAL_LINES.fullmatch(text) is None:
-            return None
-        return len(lines), text, ()
+                plan.append((key, 0, 0, 0, prefix))
+        if len(self._plans) >= _MAX_PLANS:
+            self._plans.clear()
+        done = self._plans[layout] = tuple(plan)
+        return done
 
     def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
         """Collect what an expression refers to, directly or not."""

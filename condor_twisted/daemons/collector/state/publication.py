@@ -20,12 +20,17 @@ from condor_twisted.daemons.collector.state.records import AdRecord
 
 __all__ = ["LineJudge"]
 
-#: A line whose value is plainly a literal; the usual case, and quick to see.
-_PLAIN = re.compile(
-    rb'[^=]+ = (?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\]*"|true|false)'
+#: A value that is plainly a literal; the usual case, and quick to see.
+_LITERAL: Final = (
+    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)'
 )
+_PLAIN = re.compile(rb"[^=]+ = " + _LITERAL)
+_ALL_PLAIN = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + rb"\0)*")
+#: Of so many records one is looked at line by line, so that its lines are remembered.
+_LEARNS_OF: Final = 16
 _MAX_REMEMBERED: Final = 40_000
 _MAX_REMEMBERED_BYTES: Final = 1000
+_MAX_LEAVES: Final = 10_000
 
 
 class LineJudge:
@@ -41,6 +46,17 @@ class LineJudge:
         # only (its name, the time) does not push out what is in all.
         self._good: set[bytes] = set()
         self._once: set[bytes] = set()
+        #: Lines with their NULs that may be sent and whose values, though no literals,
+        #: refer to nothing: ``ChildState = {  }``.
+        self.leaves: set[bytes] = set()
+        self._checked_count = 0
+
+    def add_leaf(self, line: bytes) -> None:
+        """Remember a line, with its NUL, that refers to nothing."""
+        if len(line) <= _MAX_REMEMBERED_BYTES:
+            if len(self.leaves) >= _MAX_LEAVES:
+                self.leaves.clear()
+            self.leaves.add(line)
 
     def sendable(self, line: bytes) -> bytes | None:
         """A line as it may be sent.
@@ -71,8 +87,16 @@ class LineJudge:
             return
         lines = record.body.split(b"\0")
         lines.pop()
+        unknown = list(filterfalse(self._good.__contains__, lines))
+        self._checked_count += 1
+        if self._checked_count % _LEARNS_OF:
+            unknown.append(b"")
+            if _ALL_PLAIN.fullmatch(b"\0".join(unknown)) is not None:
+                record.is_checked = True
+                return
+            unknown.pop()
         replaced: dict[bytes, bytes | None] = {}
-        for line in filterfalse(self._good.__contains__, lines):
+        for line in unknown:
             sendable = self.sendable(line)
             if sendable is not line:
                 replaced[line] = sendable

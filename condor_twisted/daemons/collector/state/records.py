@@ -36,12 +36,15 @@ from condor_twisted.daemons.collector.state.names import (
     is_private_key,
     lookup_key,
 )
+from condor_twisted.daemons.collector.state.statistics import DaemonUpdates
 
 __all__ = [
+    "LAST_HEARD_FROM_AT",
     "MAX_LIFETIME_SECONDS",
     "MAX_REMEMBERED",
     "AdRecord",
     "ArrivedAd",
+    "QueryAd",
     "ad_header",
     "find_line",
     "raw_values",
@@ -57,6 +60,9 @@ MAX_REMEMBERED: Final = 12
 
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
+_LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
+#: Where the time is in a record's own lines.
+LAST_HEARD_FROM_AT: Final = len(b"LastHeardFrom = ")
 _LIFETIME_KEY: Final = lookup_key(attributes.CLASSAD_LIFETIME)
 
 
@@ -178,6 +184,7 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
     append = found.append
     known: Layout | None = None
     place: tuple[bytes, int] | None = None
+    index: int | None = None
     needle = b""
     hint = skip = 0
     for record in records:
@@ -189,9 +196,15 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
         if layout is not known:
             known = layout
             place = layout.places.get(key)
+            index = layout.at_hand.get(key)
             if place is not None:
                 needle, hint = place
                 skip = len(needle)
+        if index is not None and record.values:
+            value = record.values[index]
+            if value is not None:
+                append(value)
+                continue
         if place is None:
             append(None)
             continue
@@ -244,6 +257,40 @@ class ArrivedAd(_Lines):
             return self._found[group]
         return layout.raw(self.body, key)
 
+    def values(self) -> tuple[bytes | None, ...]:
+        """What the layout has at hand."""
+        if self.layout is None or self._found is None:
+            return ()
+        return self.layout.values(self._found)
+
+
+class QueryAd(_Lines):
+    """The ad of a query or an invalidation: small, and asked for many attributes.
+
+    Args:
+        ad: What came.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, ad: ArrivedAd) -> None:
+        self.body = ad.body
+        self.count = ad.count
+        self.private_lines = ad.private_lines
+        self.layout = None
+        self._values: Final[dict[bytes, bytes]] = {}
+        for line in self.lines():
+            name, _, value = line.partition(b" = ")
+            self._values[name.lower()] = value
+
+    def lines(self) -> list[bytes]:
+        """The public lines, without their NULs."""
+        return self.body.split(b"\0")[:-1]
+
+    def raw(self, key: bytes) -> bytes | None:
+        """The expression text of a public attribute."""
+        return self._values.get(key)
+
 
 class AdRecord(_Lines):
     """An ad in a table.
@@ -251,13 +298,18 @@ class AdRecord(_Lines):
     Args:
         kind: The table's kind.
         key: The ad's key in its table.
-        ad: What came.
+        body: The public lines.
+        count: Their number.
+        layout: The layout that ``body`` has, if it is known.
+        private_lines: Lines of private attributes, without NULs.
         tail: The collector's own lines, each with its NUL.
         tail_count: Their number.
         last_heard_unix: When the ad came; 0 and 1 mark invalidated ones.
 
     Attributes:
         sequence: ``UpdateSequenceNumber`` and ``DaemonStartTime`` as they came.
+        updates: How the sender's updates arrived, if that is counted.
+        values: What the layout has at hand, if that was asked of it.
         identity: Who sent it.
         is_checked: Whether each expression in ``body`` is known to parse.
         lifetime_override_seconds: A lifetime that the collector gave the ad.
@@ -280,41 +332,75 @@ class AdRecord(_Lines):
         "size_bytes",
         "tail",
         "tail_count",
+        "updates",
+        "values",
     )
 
     def __init__(
         self,
         kind: AdKind,
         key: str,
-        ad: _Lines,
+        body: bytes,
+        count: int,
+        layout: Layout | None,
+        private_lines: tuple[bytes, ...],
         tail: bytes,
         tail_count: int,
         last_heard_unix: int,
     ) -> None:
         self.kind = kind
         self.key = key
-        self.body = ad.body
-        self.count = ad.count
-        self.layout = ad.layout
-        self.private_lines = ad.private_lines
+        self.body = body
+        self.count = count
+        self.layout = layout
+        self.private_lines = private_lines
         self.tail = tail
         self.tail_count = tail_count
         self.last_heard_unix = last_heard_unix
         self.sequence: tuple[int | None, int | None] = (None, None)
+        self.updates: DaemonUpdates | None = None
+        self.values: tuple[bytes | None, ...] = ()
         self.identity = ""
         self.is_checked = False
         self.lifetime_override_seconds: int | None = None
         self.memo: Memo = {}
         self.prefixed: bytes | None = None
         self._lifetime = -1
-        size = len(ad.body) + len(tail) + _OVERHEAD_BYTES
-        if ad.private_lines:
-            size += sum(map(len, ad.private_lines))
+        size = len(body) + len(tail) + _OVERHEAD_BYTES
+        if private_lines:
+            size += sum(map(len, private_lines))
         self.size_bytes: Final = size
+
+    @classmethod
+    def of(
+        cls,
+        kind: AdKind,
+        key: str,
+        ad: ArrivedAd,
+        tail: bytes,
+        tail_count: int,
+        last_heard_unix: int,
+    ) -> AdRecord:
+        """The record of an ad that arrived; the arguments as for the class."""
+        record = cls(
+            kind,
+            key,
+            ad.body,
+            ad.count,
+            ad.layout,
+            ad.private_lines,
+            tail,
+            tail_count,
+            last_heard_unix,
+        )
+        record.values = ad.values()
+        return record
 
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute, the collector's included."""
         if key in STAMPED_KEYS:
+            if key == _LAST_HEARD_FROM_KEY:  # always the first
+                return self.tail[LAST_HEARD_FROM_AT : self.tail.index(0)]
             return _value_in(self.tail, key)
         if is_private_key(key):
             return None

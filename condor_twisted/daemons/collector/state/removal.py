@@ -24,7 +24,7 @@ from condor_twisted.daemons.collector.state.intake import sort_lines
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.offline import absent_lines
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.records import AdRecord, ArrivedAd
+from condor_twisted.daemons.collector.state.records import AdRecord, QueryAd
 from condor_twisted.daemons.collector.state.refusals import InvalidationRefused
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
@@ -182,7 +182,9 @@ class Housekeeper:
         ad = sort_lines([*lines, *absent_lines(now, lifetime)])
         ad.private_lines = record.private_lines
         tail = with_last_heard(record.tail, int(now))
-        kept = AdRecord(record.kind, record.key, ad, tail, record.tail_count, int(now))
+        kept = AdRecord.of(
+            record.kind, record.key, ad, tail, record.tail_count, int(now)
+        )
         kept.sequence = record.sequence
         kept.identity = record.identity
         kept.lifetime_override_seconds = lifetime or 2147483647
@@ -209,8 +211,8 @@ class Housekeeper:
             InvalidationRefused: The payload does not say enough, or does not parse.
             RemoteProtocolError: The ad is malformed.
         """
-        query = sort_lines(ad.body.split(b"\0")[:-1], ad.secret_lines)
-        for line in query.body.split(b"\0")[:-1]:
+        query = QueryAd(sort_lines(ad.body.split(b"\0")[:-1], ad.secret_lines))
+        for line in query.lines():
             if self._judge.sendable(line) is None:
                 raise InvalidationRefused("an expression does not parse")
         target = query.string(attributes.TARGET_TYPE)
@@ -324,7 +326,7 @@ class Housekeeper:
         done: Invalidation,
         table: AdTable,
         private: AdTable | None,
-        query: ArrivedAd,
+        query: QueryAd,
         text: bytes,
         now: float,
     ) -> Iterator[None]:

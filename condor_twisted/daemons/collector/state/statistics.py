@@ -5,7 +5,7 @@ Source: ``src/condor_collector.V6/collector_stats.cpp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -44,11 +44,23 @@ class DaemonUpdates:
         lost: Of these, the ones that were not.
         history: One bit per expected update, the newest highest; 1 is a lost one.
         recent: Whether there was an update since the last sweep.
+        address: The sender's address as it came, if it is to be recognized by that.
+        is_gone: Whether a sweep has dropped these counters.
     """
 
-    __slots__ = ("history", "lost", "recent", "sequenced", "total")
+    __slots__ = (
+        "address",
+        "history",
+        "is_gone",
+        "lost",
+        "recent",
+        "sequenced",
+        "total",
+    )
 
     def __init__(self) -> None:
+        self.address = b""
+        self.is_gone = False
         self.total = 0
         self.sequenced = 0
         self.lost = 0
@@ -73,6 +85,24 @@ class DaemonUpdates:
             ones = (1 << marks) - 1
             self.history = self.history >> marks | ones << (history_bits - marks)
         self.history >>= 1
+
+    def lines(self, history_bits: int) -> bytes:
+        """Four lines for the daemon's ad, each with its NUL.
+
+        Args:
+            history_bits: The length of the history.
+        """
+        return (
+            b"UpdatesTotal = %d\0UpdatesSequenced = %d\0UpdatesLost = %d\0"
+            b'UpdatesHistory = "%0*x"\0'
+            % (
+                self.total,
+                self.sequenced,
+                self.lost,
+                (history_bits + 3) // 4,
+                self.history << (-history_bits % 4),
+            )
+        )
 
 
 def dropped_between(
@@ -131,6 +161,36 @@ class RecentCounter:
         del self._before[: -self._slots]
 
 
+class RecentMaximum:
+    """A maximum over all time, and one over the last while.
+
+    Args:
+        slots: Into how many parts the while is divided.
+    """
+
+    __slots__ = ("_parts", "_slots", "overall")
+
+    def __init__(self, slots: int) -> None:
+        self.overall = 0
+        self._slots = max(1, slots)
+        self._parts = [0]
+
+    @property
+    def recent(self) -> int:
+        """The maximum over the last while."""
+        return max(self._parts)
+
+    def note(self, value: int) -> None:
+        """Take a value into account."""
+        self.overall = max(self.overall, value)
+        self._parts[-1] = max(self._parts[-1], value)
+
+    def advance(self, steps: int) -> None:
+        """Let so many parts of the while pass."""
+        self._parts.extend([0] * min(steps, self._slots))
+        del self._parts[: -self._slots]
+
+
 class _Updates:
     """The counters of one label."""
 
@@ -140,12 +200,17 @@ class _Updates:
         self.total = RecentCounter(slots)
         self.initial = RecentCounter(slots)
         self.lost = RecentCounter(slots)
-        self.largest_loss = 0
+        self.largest_loss = RecentMaximum(slots)
 
     def __iter__(self) -> Iterator[tuple[str, RecentCounter]]:
         yield "UpdatesTotal", self.total
         yield "UpdatesInitial", self.initial
         yield "UpdatesLost", self.lost
+
+
+def _loss_ratio(sums: Mapping[str, int]) -> float:
+    total = sums["UpdatesTotal"]
+    return sums["UpdatesLost"] / total if total else 0.0
 
 
 class UpdateStatistics:
@@ -191,8 +256,7 @@ class UpdateStatistics:
             updates.initial.total += 1
         elif dropped:
             updates.lost.total += dropped
-            if dropped > updates.largest_loss:
-                updates.largest_loss = dropped
+            updates.largest_loss.note(dropped)
 
     def daemon(self, label: str, name: str, address: str) -> DaemonUpdates:
         """The counters of one daemon, made at first use."""
@@ -201,7 +265,7 @@ class UpdateStatistics:
         if found is None:
             if len(self._daemons) >= self._max_daemons:
                 # The oldest goes; it starts from zero should it come again.
-                del self._daemons[next(iter(self._daemons))]
+                self._daemons.pop(next(iter(self._daemons))).is_gone = True
             found = self._daemons[key] = DaemonUpdates()
         return found
 
@@ -232,6 +296,7 @@ class UpdateStatistics:
         for updates in self._by_label.values():
             for _, counter in updates:
                 counter.advance(steps)
+            updates.largest_loss.advance(steps)
         for counters in (self.in_process_queries, self.worker_queries):
             for counter in counters.values():
                 counter.advance(steps)
@@ -250,13 +315,12 @@ class UpdateStatistics:
         if now < self._swept + period_seconds:
             return 0
         self._swept = now
-        before = len(self._daemons)
-        self._daemons = {
-            key: daemon for key, daemon in self._daemons.items() if daemon.recent
-        }
-        for daemon in self._daemons.values():
+        before = self._daemons
+        self._daemons = {key: daemon for key, daemon in before.items() if daemon.recent}
+        for daemon in before.values():
+            daemon.is_gone = not daemon.recent
             daemon.recent = False
-        return before - len(self._daemons)
+        return len(before) - len(self._daemons)
 
     def publish(self, now: float) -> dict[str, int | float]:
         """The collector's counters under the names of its own ad."""
@@ -276,10 +340,12 @@ class UpdateStatistics:
                 recent[name] += counter.recent
         values.update(sums)
         values.update({f"Recent{name}": value for name, value in recent.items()})
-        total = sums["UpdatesTotal"]
-        values["UpdatesLostRatio"] = sums["UpdatesLost"] / total if total else 0.0
-        values["UpdatesLostMax"] = max(
-            (each.largest_loss for each in self._by_label.values()), default=0
+        losses = [each.largest_loss for each in self._by_label.values()]
+        values["UpdatesLostRatio"] = _loss_ratio(sums)
+        values["RecentUpdatesLostRatio"] = _loss_ratio(recent)
+        values["UpdatesLostMax"] = max((each.overall for each in losses), default=0)
+        values["RecentUpdatesLostMax"] = max(
+            (each.recent for each in losses), default=0
         )
         for label, updates in self._by_label.items():
             if not _is_name(label):

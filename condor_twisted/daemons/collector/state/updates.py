@@ -23,6 +23,7 @@ from condor_twisted.daemons.collector.state.records import AdRecord, ArrivedAd
 from condor_twisted.daemons.collector.state.refusals import UpdateRefused
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
+from condor_twisted.daemons.collector.state.slot_updates import SlotReceiver
 from condor_twisted.daemons.collector.state.statistics import (
     UpdateStatistics,
     dropped_between,
@@ -31,7 +32,7 @@ from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
 from condor_twisted.errors import MalformedMessage, RemoteProtocolError
 from condor_twisted.wire.messages import EncodedAd
 
-__all__ = ["Accepted", "UpdateReceiver", "with_last_heard"]
+__all__ = ["Accepted", "UpdateReceiver", "own_record", "with_last_heard"]
 
 _MY_TYPE: Final = lookup_key(attributes.MY_TYPE)
 _TARGET_TYPE: Final = lookup_key(attributes.TARGET_TYPE)
@@ -91,6 +92,32 @@ class Accepted(NamedTuple):
         return self.old.identity, self.record.identity
 
 
+def own_record(ad: ArrivedAd, last_heard_unix: int) -> AdRecord:
+    """The record of the collector's own ad.
+
+    Its counters of all updates have the names of those that other ads are stamped
+    with, so they stand where stamps do.
+
+    Args:
+        ad: The ad.
+        last_heard_unix: When it was made.
+
+    Raises:
+        UpdateRefused: The ad has no name.
+    """
+    key = kinds.COLLECTOR.make_key(ad)
+    if key is None:
+        raise UpdateRefused("the collector's own ad has no Name")
+    tail = b"LastHeardFrom = %d\0" % last_heard_unix
+    tail_count = 1
+    for name in (attributes.UPDATES_TOTAL, attributes.UPDATES_LOST):
+        value = None if ad.stamps is None else ad.stamps.get(lookup_key(name))
+        if value is not None:
+            tail += name.encode("ascii") + b" = " + value + b"\0"
+            tail_count += 1
+    return AdRecord.of(kinds.COLLECTOR, key, ad, tail, tail_count, last_heard_unix)
+
+
 def with_last_heard(tail: bytes, last_heard_unix: int) -> bytes:
     """A record's stamps with another ``LastHeardFrom``, which is the first."""
     return b"LastHeardFrom = %d\0" % last_heard_unix + tail.partition(b"\0")[2]
@@ -117,7 +144,9 @@ class UpdateReceiver:
         self._statistics = statistics
         self._settings = settings
         self._intake = intake
+        self._slots = SlotReceiver(store, statistics, intake)
         self._requirement: Requirement | None = None
+        self._takes_slots_quickly = False
         self.reconfigure(settings)
 
     def reconfigure(self, settings: CollectorSettings) -> None:
@@ -132,6 +161,7 @@ class UpdateReceiver:
             requirement = Requirement.parse("COLLECTOR_REQUIREMENTS", text)
         self._requirement = requirement
         self._settings = settings
+        self._takes_slots_quickly = requirement is None and settings.daemon_statistics
 
     def receive_clear(
         self, command: int, payload: bytes, offset: int, sender: Sender, now: float
@@ -149,6 +179,10 @@ class UpdateReceiver:
             UpdateRefused: The ad is not acceptable; nothing is stored.
             RemoteProtocolError: There is no ad; nothing is stored.
         """
+        if command == 0 and self._takes_slots_quickly:
+            done = self._slots.receive_clear(payload, offset, sender, now)
+            if done is not None:
+                return Accepted(*done)
         ad, end = self._intake.take(payload, offset)
         accepted = self._accept(command, ad, sender, now)
         if end == len(payload):
@@ -179,6 +213,10 @@ class UpdateReceiver:
         """
         if not ads:
             raise MalformedMessage(f"{command_name(command)} without an ad")
+        if command == 0 and self._takes_slots_quickly:
+            done = self._slots.receive(ads, sender, now)
+            if done is not None:
+                return Accepted(*done)
         ad = self._intake.sort(ads[0])
         accepted = self._accept(command, ad, sender, now)
         taken = 1
@@ -205,12 +243,8 @@ class UpdateReceiver:
         Raises:
             UpdateRefused: The ad has no name.
         """
-        arrived = sort_lines(ad.body.split(b"\0")[:-1], ad.secret_lines)
-        key = kinds.COLLECTOR.make_key(arrived)
-        if key is None:
-            raise UpdateRefused("the collector's own ad has no Name")
-        tail = b"LastHeardFrom = %d\0" % now
-        record = AdRecord(kinds.COLLECTOR, key, arrived, tail, 1, int(now))
+        lines = ad.body.split(b"\0")[:-1]
+        record = own_record(sort_lines(lines, ad.secret_lines), int(now))
         self._store.put(self._store.table(kinds.COLLECTOR), record)
         return record
 
@@ -293,31 +327,19 @@ class UpdateReceiver:
         statistics.count_update(kind.label, sequenced, dropped)
         last_heard = int(now) if ad.stamps is None else self._age(ad, sender, now)
         senders, senders_count = sender.stamp if is_stamped else (b"", 0)
-        address = None
+        address = name = None
         if self._settings.daemon_statistics:
             address = ad.string(attributes.MY_ADDRESS)
-        if address is None:
-            tail = b"LastHeardFrom = %d\0" % last_heard + senders
-            tail_count = 1 + senders_count
-        else:
-            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad) or ""
+            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad)
+        tail = b"LastHeardFrom = %d\0" % last_heard
+        tail_count = 1 + senders_count
+        if address is not None and name is not None:
             daemon = statistics.daemon(kind.label, name, address)
-            bits = statistics.history_bits
-            daemon.count(sequenced, dropped, bits)
-            tail = (
-                b"LastHeardFrom = %d\0UpdatesTotal = %d\0UpdatesSequenced = %d\0"
-                b'UpdatesLost = %d\0UpdatesHistory = "%0*x"\0'
-                % (
-                    last_heard,
-                    daemon.total,
-                    daemon.sequenced,
-                    daemon.lost,
-                    (bits + 3) // 4,
-                    daemon.history << (-bits % 4),
-                )
-            ) + senders
-            tail_count = 5 + senders_count
-        record = AdRecord(kind, key, ad, tail, tail_count, last_heard)
+            daemon.count(sequenced, dropped, statistics.history_bits)
+            tail += daemon.lines(statistics.history_bits)
+            tail_count += 4
+        tail += senders
+        record = AdRecord.of(kind, key, ad, tail, tail_count, last_heard)
         record.sequence = sequence
         record.identity = sender.identity or ""
         return record
@@ -355,7 +377,7 @@ class UpdateReceiver:
             ad = _with_public_facts(private, public)
         heard = int(now) if private.stamps is None else self._age(private, sender, now)
         tail = b"LastHeardFrom = %d\0" % heard
-        twin = AdRecord(kinds.SLOT_PRIVATE, record.key, ad, tail, 1, heard)
+        twin = AdRecord.of(kinds.SLOT_PRIVATE, record.key, ad, tail, 1, heard)
         twin.identity = record.identity
         self._store.put(self._store.table(kinds.SLOT_PRIVATE), twin)
 
@@ -401,7 +423,7 @@ class UpdateReceiver:
             sent = _timestamp(text, now)
             heard = heard if sent is None else sent
         tail = with_last_heard(old.tail, heard)
-        record = AdRecord(kinds.SLOT, key, merged, tail, old.tail_count, heard)
+        record = AdRecord.of(kinds.SLOT, key, merged, tail, old.tail_count, heard)
         record.sequence = old.sequence
         record.identity = old.identity
         self._store.put(table, record)
