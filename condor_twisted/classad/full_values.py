@@ -9,12 +9,14 @@ may take their time, not for a reactor that serves others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from condor_twisted.classad.expressions import AttributeSource, evaluate
+from condor_twisted.classad.expressions import AttributeSource, parse_constraint
 from condor_twisted.classad.gathering import Gathering
 from condor_twisted.classad.library import OtherValue, library, make_tree
 from condor_twisted.classad.literals import (
+    ERROR,
     UNDEFINED,
     LiteralValue,
     NotLiteral,
@@ -22,6 +24,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.classad.printing import Expression, read_expression
 from condor_twisted.classad.syntax import NAME, read_syntax
+from condor_twisted.errors import ExpressionError
 
 __all__ = ["ComposedValue", "FullValue", "evaluate_full"]
 
@@ -89,10 +92,18 @@ def evaluate_full(text: bytes, source: AttributeSource, now: int) -> FullValue:
         text = named
     else:
         return UNDEFINED
-    plain = evaluate(text, source, now, allow_expensive=True)
+    try:
+        constraint = _constraint(text, now)
+    except ExpressionError:
+        return ERROR
+    plain = constraint.evaluate(source, allow_expensive=True)
     if not isinstance(plain, OtherValue):
         return plain
     return ComposedValue(plain.kind, _library_value(text, source, now))
+
+
+# The columns of a listing are the same for each of its ads.
+_constraint = lru_cache(maxsize=256)(parse_constraint)
 
 
 def _library_value(text: bytes, source: AttributeSource, now: int) -> Expression:

@@ -1,4 +1,4 @@
-r"""Ads and expressions as text, in each form that HTCondor's library prints.
+r"""Expressions as text, in each form that HTCondor's library prints.
 
 Everything is bytes, as it came from the wire: widths count bytes, and what is no UTF-8
 passes through. No value is computed here; an expression is taken apart into tokens and
@@ -9,21 +9,18 @@ Forms of an expression:
     ``Form.NEW`` ``a is 1.500000000000000E+00 && b == "\\"``: within JSON
     ``Form.XML`` as ``NEW``, with ``&``, ``<`` and ``>`` escaped
 
-Source: ``src/classad/sink.cpp: ClassAdUnParser``, ``src/classad/jsonSink.cpp``,
-``src/classad/xmlSink.cpp``, ``src/condor_utils/compat_classad.cpp: sPrintAdAttrs``.
+Source: ``src/classad/sink.cpp: ClassAdUnParser``.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from condor_twisted.classad.literals import (
-    ERROR,
-    UNDEFINED,
     LiteralValue,
     NotLiteral,
     encode_text,
@@ -39,27 +36,22 @@ from condor_twisted.classad.syntax import (
     Token,
     read_syntax,
 )
-from condor_twisted.classad.wire_ad import WireAd
-from condor_twisted.constants.attributes import is_private
 from condor_twisted.errors import ExpressionError
 
 __all__ = [
-    "XML_FOOTER",
-    "XML_HEADER",
+    "REMEMBERED_BYTES",
+    "REMEMBERED_TEXTS",
+    "XML_TABLE",
     "Expression",
     "Form",
-    "json_ad",
-    "long_ad",
-    "new_ad",
+    "escaped",
     "read_expression",
-    "shown_names",
-    "xml_ad",
+    "spelled_name",
 ]
 
-XML_HEADER: Final = (
-    b'<?xml version="1.0"?>\n<!DOCTYPE classads SYSTEM "classads.dtd">\n<classads>\n'
-)
-XML_FOOTER: Final = b"</classads>\n"
+#: Texts up to this size are remembered, and so many of them.
+REMEMBERED_BYTES: Final = 2048
+REMEMBERED_TEXTS: Final = 16_384
 
 _RESERVED: Final = frozenset(
     (b"error", b"false", b"is", b"isnt", b"parent", b"true", b"undefined")
@@ -77,15 +69,6 @@ _NEW_ESCAPES: Final = {
     13: b"\\r",
     0x5C: b"\\\\",
 }
-_JSON_ESCAPES: Final = {
-    8: b"\\b",
-    9: b"\\t",
-    10: b"\\n",
-    12: b"\\f",
-    13: b"\\r",
-    0x22: b'\\"',
-    0x5C: b"\\\\",
-}
 _XML_ESCAPES: Final = {0x26: b"&amp;", 0x3C: b"&lt;", 0x3E: b"&gt;"}
 
 
@@ -98,12 +81,9 @@ def _octal(code: int) -> bytes:
 
 
 _NEW_TABLE: Final = _table({code: _octal(code) for code in range(256)} | _NEW_ESCAPES)
-_XML_TABLE: Final = [
+XML_TABLE: Final = [
     _XML_ESCAPES.get(code, escaped) for code, escaped in enumerate(_NEW_TABLE)
 ]
-_JSON_TABLE: Final = _table(
-    {code: b"\\u00%02X" % code for code in range(1, 32)} | _JSON_ESCAPES
-)
 
 
 class Form(enum.Enum):
@@ -114,7 +94,8 @@ class Form(enum.Enum):
     XML = "xml"
 
 
-def _escaped(content: bytes, table: list[bytes]) -> bytes:
+def escaped(content: bytes, table: list[bytes]) -> bytes:
+    """Bytes with each replaced by what the table has for it."""
     return b"".join(map(table.__getitem__, content))
 
 
@@ -122,11 +103,11 @@ def _quoted(content: bytes, form: Form, quote: bytes = b'"') -> bytes:
     """A string, or a name in single quotes."""
     if form is Form.OLD:
         return quote + content.replace(quote, b"\\" + quote) + quote
-    escaped = _escaped(content, _NEW_TABLE if form is Form.NEW else _XML_TABLE)
-    return quote + escaped.replace(quote, b"\\" + quote) + quote
+    inner = escaped(content, _NEW_TABLE if form is Form.NEW else XML_TABLE)
+    return quote + inner.replace(quote, b"\\" + quote) + quote
 
 
-def _name(content: bytes, form: Form) -> bytes:
+def spelled_name(content: bytes, form: Form) -> bytes:
     """An attribute's name, in quotes where it needs them."""
     quoted = _quoted(content, form, b"'")
     inner = quoted[1:-1]
@@ -193,6 +174,11 @@ class Expression:
 
 def read_expression(text: bytes) -> Expression:
     """Take a right-hand side in old syntax apart; never fails."""
+    # Ads repeat each other.
+    return _remembered(text) if len(text) <= REMEMBERED_BYTES else _read(text)
+
+
+def _read(text: bytes) -> Expression:
     value = parse_literal(text)
     if not isinstance(value, NotLiteral):
         return Expression(value)
@@ -200,6 +186,9 @@ def read_expression(text: bytes) -> Expression:
         return _of_tokens(read_syntax(text).tokens)
     except ExpressionError:
         return Expression(text=text)
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_TEXTS)(_read)
 
 
 def _of_tokens(tokens: tuple[Token, ...]) -> Expression:
@@ -279,7 +268,7 @@ class _Printer:
             following = self._tokens[self._at : self._at + 1]
             if following == ((OPERATOR, b"(", False),):
                 return token.text
-            return _name(token.text, self._form)
+            return spelled_name(token.text, self._form)
         value = parse_literal(token.text)
         assert not isinstance(value, NotLiteral)
         return _literal(value, self._form)
@@ -294,7 +283,9 @@ class _Printer:
             return self._record(), False
         if sign == b".":
             self._at += 1
-            return b"." + _name(self._tokens[self._at - 1].text, self._form), False
+            return b"." + spelled_name(
+                self._tokens[self._at - 1].text, self._form
+            ), False
         return b" " + sign, True
 
     def _suffix(self, sign: bytes) -> tuple[bytes, bool]:
@@ -312,7 +303,7 @@ class _Printer:
         if self._form is not Form.OLD:
             sign = _NEW_OPERATORS.get(sign, sign)
         if self._form is Form.XML:
-            sign = _escaped(sign, _XML_TABLE)
+            sign = escaped(sign, XML_TABLE)
         return b" " + sign + b" ", True
 
     def _bracketed(self, ends: tuple[bytes, ...]) -> bytes:
@@ -344,140 +335,7 @@ class _Printer:
         pairs = Expression(tokens=self._tokens[start : self._at]).pairs()
         assert pairs is not None
         body = b"; ".join(
-            _name(name, self._form) + b" = " + value.spelled(self._form)
+            spelled_name(name, self._form) + b" = " + value.spelled(self._form)
             for name, value in pairs
         )
         return b"[ " + body + b" ]"
-
-
-# Whole ads.
-
-
-def shown_names(ad: WireAd, wanted: frozenset[str] | None = None) -> list[str]:
-    """The public attributes of an ad in the order of their names.
-
-    Args:
-        ad: The ad.
-        wanted: Names in lower case, where not all are to be shown.
-    """
-    names = [
-        name
-        for name in ad.names()
-        if not is_private(name) and (wanted is None or name.lower() in wanted)
-    ]
-    return sorted(names, key=lambda name: encode_text(name).lower())
-
-
-def _expressions(
-    ad: WireAd, names: Iterable[str]
-) -> Iterator[tuple[bytes, Expression]]:
-    for name in names:
-        text = ad.raw(name)
-        if text is not None:
-            yield encode_text(name), read_expression(text)
-
-
-def long_ad(ad: WireAd, names: Iterable[str]) -> bytes:
-    """One line for each of these attributes."""
-    return b"".join(
-        name + b" = " + expression.spelled() + b"\n"
-        for name, expression in _expressions(ad, names)
-    )
-
-
-def new_ad(ad: WireAd, names: Iterable[str]) -> bytes:
-    """The ad in new syntax, on one line without its end."""
-    body = b"; ".join(
-        _name(name, Form.NEW) + b" = " + expression.spelled(Form.NEW)
-        for name, expression in _expressions(ad, names)
-    )
-    return b"[ " + body + b" ]"
-
-
-def json_ad(ad: WireAd, names: Iterable[str]) -> bytes:
-    """The ad as a JSON object, without a newline at its end."""
-    return _json_object(_expressions(ad, names), 0)
-
-
-def _json_object(pairs: Iterable[tuple[bytes, Expression]], indent: int) -> bytes:
-    inner = b"\n" + b" " * (indent + 2)
-    body = b",".join(
-        inner + b'"' + _escaped(name, _JSON_TABLE) + b'": ' + _json(value, indent + 2)
-        for name, value in pairs
-    )
-    return b"{" + body + b"\n" + b" " * indent + b"}"
-
-
-def _json(expression: Expression, indent: int) -> bytes:
-    """One value; what JSON does not have goes into a marked string."""
-    value = expression.value
-    if isinstance(value, str):
-        return b'"' + _escaped(encode_text(value), _JSON_TABLE) + b'"'
-    if value is UNDEFINED:
-        return b"null"
-    unlike = value is ERROR or (isinstance(value, float) and not math.isfinite(value))
-    if value is not None and not unlike:
-        return format_literal(value)
-    items = expression.items()
-    if items is not None:
-        inner = b"\n" + b" " * (indent + 2)
-        body = b",".join(inner + _json(item, indent + 2) for item in items)
-        return b"[" + body + b"\n" + b" " * indent + b"]"
-    pairs = expression.pairs()
-    if pairs is not None:
-        return _json_object(pairs, indent)
-    text = expression.spelled(Form.NEW)
-    return b'"\\/Expr(' + _escaped(text, _JSON_TABLE) + b')\\/"'
-
-
-def xml_ad(ad: WireAd, names: Iterable[str]) -> bytes:
-    """The ad as an XML element, with a newline at its end."""
-    return _xml_record(_expressions(ad, names), 0) + b"\n"
-
-
-def _xml_record(pairs: Iterable[tuple[bytes, Expression]], indent: int) -> bytes:
-    body = b"".join(
-        b" " * (indent + 4)
-        + b'<a n="'
-        + _quoted(name, Form.XML)[1:-1]
-        + b'">'
-        + _xml(value, indent + 4)
-        + b"</a>\n"
-        for name, value in pairs
-    )
-    return b"<c>\n" + body + b" " * indent + b"</c>"
-
-
-def _xml_literal(value: LiteralValue) -> bytes:
-    if isinstance(value, str):
-        return b"<s>" + _escaped(encode_text(value), _XML_TABLE) + b"</s>"
-    if isinstance(value, bool):
-        return b'<b v="t"/>' if value else b'<b v="f"/>'
-    if isinstance(value, int):
-        return b"<i>%d</i>" % value
-    if isinstance(value, float):
-        if value == 0.0:
-            return b"<r>0.0</r>"
-        if math.isnan(value):
-            return b"<r>NaN</r>"
-        if math.isinf(value):
-            return b"<r>INF</r>" if value > 0 else b"<r>-INF</r>"
-        return b"<r>%1.15E</r>" % value
-    return b"<un/>" if value is UNDEFINED else b"<er/>"
-
-
-def _xml(expression: Expression, indent: int) -> bytes:
-    """One value."""
-    if expression.value is not None:
-        value = expression.value
-        if isinstance(value, float) and not math.isfinite(value):
-            # It is written as a call, and the library leaves it one.
-            return b"<e>" + expression.spelled(Form.XML) + b"</e>"
-        return _xml_literal(value)
-    items = expression.items()
-    if items is not None:
-        return b"<l>" + b"".join(_xml(item, indent) for item in items) + b"</l>"
-    pairs = expression.pairs()
-    if pairs is not None:
-        return _xml_record(pairs, indent)
-    return b"<e>" + expression.spelled(Form.XML) + b"</e>"

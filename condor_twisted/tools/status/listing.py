@@ -10,9 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from condor_twisted.classad.full_values import FullValue
-from condor_twisted.classad.literals import encode_text
-from condor_twisted.classad.printing import (
+from condor_twisted.classad.ad_printing import (
     XML_FOOTER,
     XML_HEADER,
     json_ad,
@@ -21,6 +19,8 @@ from condor_twisted.classad.printing import (
     shown_names,
     xml_ad,
 )
+from condor_twisted.classad.full_values import FullValue
+from condor_twisted.classad.literals import encode_text
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.constants.attributes import is_private
 from condor_twisted.tools.status.compact import (
