@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.classad.expressions import TooExpensive
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
@@ -36,12 +37,15 @@ from condor_twisted.daemons.collector.state.collector_state import CollectorStat
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
 from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
-from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.state.refusals import (
+    InvalidationRefused,
+    QueryRefused,
+)
 from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
 from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
-from condor_twisted.daemons.collector.state.work import make_order, read_answer
-from condor_twisted.daemons.collector.turns import in_turns
+from condor_twisted.daemons.collector.state.work import next_order, read_answer
+from condor_twisted.daemons.collector.turns import Turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
 from condor_twisted.errors import ExpressionError, RemoteProtocolError
 from condor_twisted.protocols.endpoints import SocketOptions
@@ -65,6 +69,8 @@ _ORDER_ADS: Final = 500
 #: What a query costs at most, in bytes of its ad.
 _MAX_QUERY_BYTES: Final = 4 << 20
 _MAX_SENDERS: Final = 4096
+#: So many selections and invalidations of peers are under way at once.
+_MAX_UNDER_WAY: Final = 1000
 _ACKNOWLEDGEMENT: Final = (1).to_bytes(8, "big")
 _URGENT_SUBSYSTEMS: Final = frozenset(("NEGOTIATOR", "COLLECTOR"))
 _DONE: Final = object()
@@ -107,7 +113,7 @@ class Collector(Daemon):
         self._senders: dict[tuple[str, str | None, str | None], Sender] = {}
         self._sweep_timer: IDelayedCall | None = None
         self._own_ad_timer: IDelayedCall | None = None
-        self._under_way: dict[Deferred[None], None] = {}
+        self._turns: Turns | None = None
         self._register()
 
     def _register(self) -> None:
@@ -168,6 +174,7 @@ class Collector(Daemon):
         if self.ports is None:
             return
         settings = self.state.settings
+        self._turns = Turns(self.reactor)
         self._clock_offset = self._unix_time() - self.reactor.seconds()
         self.workers = WorkerPool(
             self.reactor,
@@ -186,8 +193,8 @@ class Collector(Daemon):
             if timer is not None and timer.active():
                 timer.cancel()
         self._sweep_timer = self._own_ad_timer = None
-        for work in list(self._under_way):
-            work.cancel()
+        if self._turns is not None:
+            self._turns.close()
         stopped = super().stopService()
         workers, self.workers = self.workers, None
         if workers is None:
@@ -247,13 +254,18 @@ class Collector(Daemon):
             work.addErrback(_log_failure)
 
     def _work(
-        self, steps: Iterator[None], then: Callable[[], object] = lambda: None
+        self,
+        steps: Iterator[None],
+        then: Callable[[], object] = lambda: None,
+        *,
+        is_urgent: bool = True,
     ) -> Deferred[None] | None:
         """Do something, whoever wanted it: a little of it now, the rest in turns.
 
         Args:
             steps: Each step does bounded work.
             then: Called when all is done.
+            is_urgent: Whether it is our own work.
 
         Returns:
             ``None`` if all is done already; else a `Deferred` that fires when it is,
@@ -263,12 +275,12 @@ class Collector(Daemon):
             if next(steps, _DONE) is _DONE:
                 then()
                 return None
-        work = in_turns(steps, self.reactor)
-        self._under_way[work] = None
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        work = turns.run(steps, is_urgent=is_urgent)
         told: Deferred[None] = Deferred()
 
         def finished(result: object) -> None:
-            self._under_way.pop(work, None)
             if not isinstance(result, Failure):
                 then()
             if not told.called:
@@ -302,7 +314,11 @@ class Collector(Daemon):
         reader.end_of_message()
         done, steps = self.state.invalidate(request.command, ad, self._now())
         # It is carried out also if the peer hangs up meanwhile.
-        return self._work(steps, lambda: self._invalidated(request, done))
+        if self._is_overloaded and not done.by_key:
+            raise InvalidationRefused("too much is under way already")
+        return self._work(
+            steps, lambda: self._invalidated(request, done), is_urgent=False
+        )
 
     def _invalidated(self, request: CommandRequest, done: Invalidation) -> None:
         if self.server is not None:
@@ -377,6 +393,11 @@ class Collector(Daemon):
             return self._select_in_turns(request, plan, steps)
         return self._select_by_worker(request, plan)
 
+    @property
+    def _is_overloaded(self) -> bool:
+        """Whether no further long work is taken on."""
+        return self._turns is not None and len(self._turns) >= _MAX_UNDER_WAY
+
     def _requester(self, request: CommandRequest, ad: EncodedAd) -> Requester:
         peer = request.peer
         requester = Requester(
@@ -407,12 +428,18 @@ class Collector(Daemon):
         if second is None:
             request.reply(first)
             return None
-        return request.reply_parts(chain((first, second), pieces))
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        return request.reply_parts(chain((first, second), turns.paced(pieces)))
 
     async def _select_in_turns(
         self, request: CommandRequest, plan: QueryPlan, steps: Iterator[None]
     ) -> None:
-        await in_turns(steps, self.reactor)
+        turns = self._turns
+        if turns is None or self._is_overloaded:
+            self.state.statistics.dropped_queries.total += 1
+            raise NoRoom("too much is under way already")
+        await turns.run(steps, is_urgent=plan.requester.subsystem in _URGENT_SUBSYSTEMS)
         if plan.is_expensive:
             await self._select_by_worker(request, plan)
             return
@@ -484,19 +511,28 @@ class _SelectionJob:
             self._part = part
             for table in part.tables:
                 records = list(table.records.values())
-                for start in range(0, len(records), _ORDER_ADS):
+                start = 0
+                while start < len(records):
                     left = plan.left_for(part)
                     if left <= 0:
                         break
                     some = records[start : start + _ORDER_ADS]
-                    plan.examined += len(some)
                     if constraint is None:
+                        plan.examined += len(some)
+                        start += len(some)
                         plan.take(part, some[:left])
                         continue
-                    self._asked = some
-                    yield make_order(
-                        constraint.text, constraint.references, some, plan.now
-                    )
+                    names = tuple(constraint.references)
+                    try:
+                        order, count = next_order(
+                            constraint.text, names, some, plan.now
+                        )
+                    except TooExpensive as error:
+                        raise QueryRefused(str(error)) from error
+                    self._asked = some[:count]
+                    plan.examined += count
+                    start += count
+                    yield order
 
     def take(self, answer: bytes) -> bool:
         """Take an answer."""

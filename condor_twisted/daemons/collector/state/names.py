@@ -9,6 +9,7 @@ Source: ``src/condor_utils/classad_oldnew.cpp: ClassAdAttributeIsPrivateAny``,
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -34,7 +35,7 @@ _PRIVATE_KEYS: Final = frozenset(
     name.encode("ascii") for name in attributes.PRIVATE_NAMES
 )
 _PRIVATE_PREFIX: Final = attributes.PRIVATE_PREFIX.encode("ascii")
-_BLANKS_AND_EQUALS: Final = b" \t\n\v\f\r="
+_PLAIN_NAME: Final = re.compile(rb"[^ \t\n\v\f\r=]+")
 #: Longer names are not worth remembering.
 _LONG: Final = 100
 _MAX_KEYS: Final = 8192
@@ -71,7 +72,7 @@ def _is_plain(name: bytes) -> bool:
     key = name.lower()
     if not name or key in STAMPED_KEYS or is_private_key(key):
         return False
-    return not any(blank in name for blank in _BLANKS_AND_EQUALS)
+    return _PLAIN_NAME.fullmatch(name) is not None
 
 
 _short_is_plain = lru_cache(maxsize=8192)(_is_plain)

@@ -20,6 +20,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.daemons.collector.state.evaluation import references_of
 from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
@@ -36,7 +37,9 @@ _LITERAL_LINES = re.compile(
     rb'(?:"[^"\\\0]*"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0)*'
 )
 #: Most names that one projection can have, the referenced ones included.
-_MAX_NAMES: Final = 10_000
+_MAX_NAMES: Final = 2000
+#: Expressions of an ad that are read for what they refer to.
+_MAX_FOLLOWED_BYTES: Final = 16_384
 _MAX_PLANS: Final = 64
 
 ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
@@ -54,23 +57,26 @@ class Projection:
 
     Args:
         text: Names, separated by blanks and commas.
+        max_names: What follows behind so many is ignored.
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
+        names_count: How many names it has.
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "_plans", "is_empty", "wants_private")
+    __slots__ = ("_names", "_plans", "is_empty", "names_count", "wants_private")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_names: int = _MAX_NAMES) -> None:
         names: dict[bytes, bytes] = {}
-        for name in _SEPARATORS.split(text, _MAX_NAMES)[:_MAX_NAMES]:
+        for name in _SEPARATORS.split(text, max_names)[:max_names]:
             if name:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
         self._plans: dict[Layout, _Plan] = {}
         self.is_empty: Final = not names
+        self.names_count: Final = len(names)
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
     def apply(
@@ -94,26 +100,31 @@ class Projection:
         quick = self._quick(record)
         if quick is not None and (private is None or not self.wants_private):
             return quick
+        ad = searchable(record)
         lines: list[bytes] = []
         secrets: list[bytes] = []
         references: set[bytes] = set()
+        left = _MAX_FOLLOWED_BYTES
         for key, prefix in self._names:
-            raw = record.raw(key)
+            raw = ad.raw(key)
             if raw is None:
                 if private is not None and is_private_key(key):
                     found = private(key)
                     if found is not None:
                         secrets.append(found)
                 continue
-            line = judge.sendable(prefix + raw)
-            if line is None:
-                continue
+            line = prefix + raw
+            if not record.is_checked:
+                judged = judge.sendable(line)
+                if judged is None:
+                    continue
+                line = judged
             lines.append(line + b"\0")
             value = line[len(prefix) :].lstrip(b" ")
             if parse_literal(value) is NOT_LITERAL:
-                self._follow(record, value, references)
+                left -= self._follow(ad, value, references, left)
         if references:
-            lines.extend(self._referenced(record, judge, references))
+            lines.extend(self._referenced(ad, judge, references))
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
@@ -164,25 +175,37 @@ class Projection:
         done = self._plans[layout] = tuple(plan)
         return done
 
-    def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
-        """Collect what an expression refers to, directly or not."""
+    def _follow(
+        self, ad: Searchable, value: bytes, references: set[bytes], limit_bytes: int
+    ) -> int:
+        """Collect what an expression refers to, directly or not.
+
+        Returns:
+            How many bytes were read for that.
+        """
         pending = [value]
+        read = 0
         while pending and len(references) < _MAX_NAMES:
-            for name in references_of(pending.pop()):
+            text = pending.pop()
+            if read + len(text) > limit_bytes:
+                break
+            read += len(text)
+            for name in references_of(text):
                 key = lookup_key(name)
                 if key not in references:
                     references.add(key)
-                    raw = record.raw(key)
+                    raw = ad.raw(key)
                     if raw is not None and parse_literal(raw) is NOT_LITERAL:
                         pending.append(raw)
+        return read
 
     def _referenced(
-        self, record: AdRecord, judge: LineJudge, references: set[bytes]
+        self, ad: Searchable, judge: LineJudge, references: set[bytes]
     ) -> list[bytes]:
         """The lines of referenced attributes that were not asked for by name."""
         lines: list[bytes] = []
         for key in references.difference(key for key, _ in self._names):
-            line = record.line(key)
+            line = ad.line(key)
             sendable = None if line is None else judge.sendable(line)
             if sendable is not None:
                 lines.append(sendable + b"\0")

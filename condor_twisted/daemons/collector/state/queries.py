@@ -27,6 +27,7 @@ from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.constraints import QueryConstraint
 from condor_twisted.daemons.collector.state.evaluation import evaluate_projection
 from condor_twisted.daemons.collector.state.intake import sort_lines
+from condor_twisted.daemons.collector.state.lookups import searchable
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.projection import Projection
 from condor_twisted.daemons.collector.state.publication import LineJudge
@@ -42,10 +43,16 @@ __all__ = ["QueryPart", "QueryPlan", "QueryPlanner"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 _MAX_TYPES: Final = 64
+#: Attributes of a query: of all types some, and some more.
+_MAX_LINES: Final = 500
 #: Ads that are looked at between two pieces.
 _SLICE: Final = 500
 #: Ads that are written before the size of the piece is looked at.
 _BATCH: Final = 16
+#: Projections of larger ads check them whole.
+_UNCHECKED_BYTES: Final = 32_768
+#: Larger batches are written ad by ad.
+_BATCH_BYTES: Final = 1 << 20
 #: A piece is handed out when it has so many bytes.
 _PIECE_BYTES: Final = 128 << 10
 #: Larger projections are not remembered with the ads.
@@ -53,6 +60,13 @@ _MAX_REMEMBERED_BYTES: Final = 2048
 _MAX_PROJECTIONS: Final = 32
 _MAX_CONSTRAINTS: Final = 128
 _NO_LIMIT: Final = 1 << 62
+#: What writing a piece may cost: about microseconds.
+_STEP_COST: Final = 5000
+#: Expressions that are read on the spot, all constraints of a query together, and the
+#: projection.
+_MAX_READ_BYTES: Final = 4096
+_MAX_LINE_BYTES: Final = 40_000
+_MAX_EVALUATED_NAMES: Final = 1000
 
 _REQUIREMENTS: Final = lookup_key(attributes.REQUIREMENTS)
 _PROJECTION: Final = lookup_key(attributes.PROJECTION)
@@ -87,6 +101,15 @@ class QueryPart:
     skips_absent: bool = False
     refreshes_own: bool = False
     hits: list[AdRecord] = field(default_factory=list)
+
+    @property
+    def cost_per_ad(self) -> int:
+        """What it costs to write an ad: about microseconds."""
+        if self.projection_text is not None:
+            return 200 + 5 * len(self.projection_text)
+        if self.projection is not None:
+            return 10 + self.projection.names_count
+        return 1
 
 
 @dataclass(slots=True)
@@ -180,13 +203,19 @@ class QueryPlan:
                 return
         else:
             records = yield from constraint.candidates(table)
-        for start in range(0, len(records), _SLICE):
+        start = 0
+        while start < len(records):
             if start:
                 yield
             some = records[start : start + _SLICE]
-            self.examined += len(some)
             if constraint is not None:
-                some = list(compress(some, constraint.verdicts(table, some)))
+                verdicts = constraint.verdicts(table, some)
+                self.examined += len(verdicts)
+                start += len(verdicts)
+                some = list(compress(some, verdicts))
+            else:
+                self.examined += len(some)
+                start += len(some)
             self.take(part, some)
             if len(part.hits) >= left:
                 return
@@ -208,21 +237,47 @@ class QueryPlan:
         Args:
             form: How the stream wants its bytes.
 
+        Yields:
+            Pieces; an empty one is worth a pause.
+
         Raises:
             QueryRefused: A projection cannot be evaluated; what was sent so far must
                 not be followed by an end.
         """
         pieces: list[bytes] = []
-        size = 0
+        size = cost = 0
         for part in self.parts:
             write = self._writer(part, form)
+            cost_per_ad = part.cost_per_ad
+            whole = part.projection is None
+            batch = max(1, min(_BATCH, _STEP_COST // cost_per_ad))
             hits = part.hits
-            for at in range(0, len(hits), _BATCH):
-                size += write(hits[at : at + _BATCH], pieces)
+            for at in range(0, len(hits), batch):
+                some = hits[at : at + batch]
+                for record in some:
+                    if not record.is_checked and (
+                        whole or len(record.body) > _UNCHECKED_BYTES
+                    ):
+                        for _ in self.judge.checking(record):
+                            yield b""
+                if sum([record.size_bytes for record in some]) > _BATCH_BYTES:
+                    # Among ads of this size each is written by itself.
+                    for record in some[:-1]:
+                        size += write([record], pieces)
+                        if size >= _PIECE_BYTES:
+                            yield b"".join(pieces)
+                            pieces.clear()
+                            size = 0
+                    del some[:-1]
+                size += write(some, pieces)
+                cost += cost_per_ad * len(some)
                 if size >= _PIECE_BYTES:
                     yield b"".join(pieces)
                     pieces.clear()
-                    size = 0
+                    size = cost = 0
+                elif cost >= _STEP_COST:
+                    yield b""
+                    cost = 0
         pieces.append(END_OF_REPLY)
         yield b"".join(pieces)
 
@@ -241,11 +296,8 @@ class QueryPlan:
     def _write_public(
         self, form: ReplyForm, records: list[AdRecord], pieces: list[bytes]
     ) -> int:
-        check = self.judge.check
         size = 0
         for record in records:
-            if not record.is_checked:
-                check(record)
             size += len(record.body) + 400
         form.public_ads(records, pieces)
         return size
@@ -255,7 +307,6 @@ class QueryPlan:
     ) -> int:
         before = len(pieces)
         for record in records:
-            self.judge.check(record)
             pieces.append(form.whole_ad(record, self._private_lines(record)))
         return sum(map(len, pieces[before:]))
 
@@ -302,13 +353,13 @@ class QueryPlan:
         """One ad, with the projection that an expression gives for it."""
         text = part.projection_text or b""
         try:
-            names = evaluate_projection(text, self.query, record, self.now)
+            source = searchable(record)
+            names = evaluate_projection(text, self.query, source, self.now)
         except (ExpressionError, ExpressionsUnavailable) as error:
             raise QueryRefused(f"the projection: {error}") from error
-        projection = Projection(names)
+        projection = Projection(names, _MAX_EVALUATED_NAMES)
         if not projection.is_empty:
             return self._projected(part, projection, form, record)
-        self.judge.check(record)
         lines = self._private_lines(record) if part.shows_private else ()
         return form.whole_ad(record, lines)
 
@@ -322,6 +373,8 @@ class QueryPlan:
         """As otherwise, but with the collector's own ad brought up to date."""
         write = self._writer(replace(part, refreshes_own=False), form)
         fresh = [self.refresh_own(record) or record for record in records]
+        for record in fresh:
+            self.judge.check(record)
         return write(fresh, pieces)
 
     def _private_lines(self, record: AdRecord) -> tuple[bytes, ...]:
@@ -367,6 +420,7 @@ class QueryPlanner:
         # The same text is the same object, so that records remember what came out.
         self._projections: dict[str, Projection] = {}
         self._constraints: dict[bytes, QueryConstraint] = {}
+        self._read_bytes = 0
         #: Whether absent ads are left out of answers that do not ask for them.
         self.hides_absent = False
 
@@ -386,8 +440,14 @@ class QueryPlanner:
             RemoteProtocolError: The ad is malformed.
         """
         lines = ad.body.split(b"\0")[:-1]
+        if len(lines) > _MAX_LINES:
+            raise QueryRefused("a query has too many attributes")
         query = QueryAd(sort_lines(lines, ad.secret_lines))
         for line in query.lines():
+            if len(line) > _MAX_READ_BYTES and _is_requirements(line):
+                continue  # a worker reads it
+            if len(line) > _MAX_LINE_BYTES and not _is_literal(line):
+                raise QueryRefused("an expression of the query is too long")
             if self._judge.sendable(line) is None:
                 raise QueryRefused("an expression of the query does not parse")
         target = query.string(attributes.TARGET_TYPE)
@@ -396,6 +456,7 @@ class QueryPlanner:
         shows_private = requester.may_see_private and (
             wants_private or requester.always_wants_private
         )
+        self._read_bytes = 0
         parts = self._parts(command, query, target, is_locate, now)
         for part in parts:
             if part.tables[0].kind is kinds.SLOT_PRIVATE:
@@ -514,6 +575,8 @@ class QueryPlanner:
             if isinstance(value, str):
                 part.projection = self._projection(value)
             elif value is NOT_LITERAL:
+                if len(projection) > _MAX_READ_BYTES:
+                    raise QueryRefused("the projection's expression is too long")
                 part.projection_text = projection
         return part
 
@@ -522,8 +585,9 @@ class QueryPlanner:
         known = self._constraints.get(text)
         if known is not None:
             return known
+        self._read_bytes += len(text)
         try:
-            constraint = QueryConstraint(text, now)
+            constraint = QueryConstraint(text, now, self._read_bytes > _MAX_READ_BYTES)
         except (ExpressionError, ExpressionsUnavailable) as error:
             raise QueryRefused(str(error)) from error
         if constraint.is_lasting and len(text) <= _MAX_REMEMBERED_BYTES:
@@ -559,3 +623,13 @@ def _find_private(lines: tuple[bytes, ...], key: bytes) -> bytes | None:
         if line.partition(b" = ")[0].lower() == key:
             return line
     return None
+
+
+def _is_requirements(line: bytes) -> bool:
+    """Whether a query's line is a constraint, of all types or of one."""
+    return line[: line.index(b" = ")].lower().endswith(_REQUIREMENTS)
+
+
+def _is_literal(line: bytes) -> bool:
+    """Whether a line's value needs no reading."""
+    return parse_literal(line[line.index(b" = ") + 3 :]) is not NOT_LITERAL
