@@ -52,12 +52,12 @@ from condor_twisted.daemoncore.own_process import (
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.clocks import make_monotonic, monotonic_seconds
-from condor_twisted.protocols.command_server import CommandServer, ServerLimits
-from condor_twisted.protocols.endpoints import (
+from condor_twisted.protocols.command_ports import (
     CommandPorts,
     SocketOptions,
     listen_for_commands,
 )
+from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.requests import Registration
 from condor_twisted.protocols.safe_sock import SafeSockProtocol

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from condor_twisted.errors import HandshakeTimedOut, LocalProtocolError, PeerClosed
+from condor_twisted.protocols.command_ports import set_connection_options
 from condor_twisted.protocols.deadlines import NEVER
-from condor_twisted.protocols.endpoints import set_connection_options
 from condor_twisted.protocols.handshake_driver import HandshakeDriver, HostSteps
 from condor_twisted.protocols.reli_sock import ReliSockProtocol
 from condor_twisted.security.context import HandshakeContext

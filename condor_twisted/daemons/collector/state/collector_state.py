@@ -211,6 +211,7 @@ class CollectorState:
             facts: What the collector is.
             now: The time, in seconds since the epoch.
         """
+        self.statistics.count_update(kinds.COLLECTOR.label, False, 0)
         totals = PoolTotals()
         yield from totals.count(self.store)
         values = totals.publish(self._peaks)

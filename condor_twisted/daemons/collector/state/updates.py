@@ -323,13 +323,13 @@ class UpdateReceiver:
         statistics.count_update(kind.label, sequenced, dropped)
         last_heard = int(now) if ad.stamps is None else self._age(ad, sender, now)
         senders, senders_count = sender.stamp if is_stamped else (b"", 0)
-        address = None
+        address = name = None
         if self._settings.daemon_statistics:
             address = ad.string(attributes.MY_ADDRESS)
+            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad)
         tail = b"LastHeardFrom = %d\0" % last_heard
         tail_count = 1 + senders_count
-        if address is not None:
-            name = key if kind.key_names_daemon else kinds.SLOT.make_key(ad) or ""
+        if address is not None and name is not None:
             daemon = statistics.daemon(kind.label, name, address)
             daemon.count(sequenced, dropped, statistics.history_bits)
             tail += daemon.lines(statistics.history_bits)

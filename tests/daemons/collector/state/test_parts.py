@@ -294,18 +294,18 @@ class OwnAdTests(SynchronousTestCase):
         values = values_of(lines)
         self.assertEqual(values["MyType"], '"Collector"')
         self.assertEqual(values["UpdateInterval"], "21600")
-        self.assertEqual(values["UpdatesTotal"], "1")
+        self.assertEqual(values["UpdatesTotal"], "2")
         self.assertEqual(values["UpdatesTotal_Master"], "1")
         self.assertNotIn("capability", str(lines))
         self.assertNotIn("AuthenticatedIdentity", values)
         (stored,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"STATISTICS_TO_PUBLISH": "stored"}
         )
-        self.assertEqual(values_of(stored)["UpdatesTotal"], "0")
+        self.assertEqual(values_of(stored)["UpdatesTotal"], "1")
         (any_lines,) = pool.ask(
             Command.QUERY_ANY_ADS, {"Requirements": X('MyType == "Collector"')}
         )
-        self.assertEqual(values_of(any_lines)["UpdatesTotal"], "0")
+        self.assertEqual(values_of(any_lines)["UpdatesTotal"], "1")
         trusted = Requester(True, CondorVersion(25, 14, 1))
         (shown,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"SendPrivateAttributes": True}, trusted
@@ -314,7 +314,7 @@ class OwnAdTests(SynchronousTestCase):
         (few,) = pool.ask(
             Command.QUERY_COLLECTOR_ADS, {"Projection": "updatestotal Name"}
         )
-        self.assertEqual(few, ['Name = "pool@h"', "updatestotal = 1"])
+        self.assertEqual(few, ['Name = "pool@h"', "updatestotal = 2"])
 
     def test_own_ad_expires_like_others(self) -> None:
         """Nothing protects the own ad from the sweep."""

@@ -157,6 +157,22 @@ class StampTests(SynchronousTestCase):
         lines = self._master({})
         self.assertEqual([line for line in lines if line.startswith("Updates")], [])
 
+    def test_no_daemon_name_no_statistics(self) -> None:
+        """An ad with a key but neither Name nor Machine gets none either."""
+        sent: dict[str, AdValue] = {
+            "HashName": "h",
+            "Owner": "o",
+            "ScheddName": "s",
+            "MyAddress": ADDRESS,
+        }
+        pool = Pool()
+        pool.update(70, sent)
+        (record,) = pool.state.store.table(kinds.GRID).records.values()
+        self.assertIsNone(record.raw(b"updatestotal"))
+        pool.update(70, {**sent, "Machine": "m", "SlotID": 1})
+        (record,) = pool.state.store.table(kinds.GRID).records.values()
+        self.assertEqual(record.raw(b"updatestotal"), b"1")
+
     def test_mnh_5_9_sent_stamps_are_replaced(self) -> None:
         """What a client sends under the collector's names is nowhere to be seen."""
         forged: dict[str, AdValue] = {
