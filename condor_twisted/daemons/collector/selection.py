@@ -7,7 +7,7 @@ from typing import Final
 
 from condor_twisted.classad.expressions import TooExpensive
 from condor_twisted.daemons.collector.state.constraints import QueryConstraint
-from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPart, QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.work import next_order, read_answer

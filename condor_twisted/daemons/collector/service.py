@@ -37,7 +37,7 @@ from condor_twisted.daemons.collector.pool_page import PoolPage
 from condor_twisted.daemons.collector.selection import SelectionJob
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
-from condor_twisted.daemons.collector.state.queries import QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import (
     InvalidationRefused,

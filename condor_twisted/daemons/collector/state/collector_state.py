@@ -18,7 +18,8 @@ from condor_twisted.daemons.collector.state.own_ad import (
     build_own_ad,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.queries import QueryPlan, QueryPlanner
+from condor_twisted.daemons.collector.state.queries import QueryPlanner
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.removal import (
     Housekeeper,

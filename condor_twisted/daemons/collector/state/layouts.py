@@ -28,23 +28,28 @@ from condor_twisted.daemons.collector.state.names import (
     lookup_key,
 )
 
-__all__ = ["Layout", "LayoutBook", "names_of"]
+__all__ = ["Layout", "LayoutBook", "names_of", "possessive"]
 
 _MARKER: Final = b"ZKM"
 _MARKER_STRING: Final = b"ZKM\0"
 
 
-def _value_pattern() -> bytes:
-    """A value: not empty, not only blanks."""
+def possessive(pattern: bytes) -> bytes:
+    """A repetition that is not tried with less, where ``re`` knows such.
+
+    Args:
+        pattern: Ends in a repetition; what follows it cannot match what it repeats,
+            so that the meaning is the same.
+    """
     try:
-        # Possessive: nothing is tried twice, and a third of the time is saved.
-        re.compile(b"a*+")
+        re.compile(pattern + b"+")
     except re.error:  # before Python 3.11
-        return b"[^ \\0][^\\0]*"
-    return b"[^ \\0][^\\0]*+"
+        return pattern
+    return pattern + b"+"
 
 
-_VALUE: Final = _value_pattern()
+#: A value: not empty, not only blanks.
+_VALUE: Final = possessive(rb"[^ \0][^\0]*")
 
 #: Their values are captured when an ad arrives: keys, statistics, rules.
 _CAPTURED: Final = (
@@ -114,6 +119,7 @@ class Layout:
     Attributes:
         count: The number of attributes, secret ones included.
         public_count: The number of those that are not secret.
+        names: The public names in order, as spelled.
         group_of: Captured attributes by lower-case name, with their group's number.
         secret_groups: The groups that hold a secret's two strings.
         slot_groups: The groups of what the usual slot ad has: MyType, Name, MyAddress,
@@ -128,6 +134,7 @@ class Layout:
         "count",
         "group_of",
         "match",
+        "names",
         "places",
         "private_groups",
         "public_count",
@@ -140,6 +147,7 @@ class Layout:
         places: dict[bytes, tuple[bytes, int]] = {}
         group_of: dict[bytes, int] = {}
         secret_groups: list[int] = []
+        names: list[bytes] = []
         groups = 0
         offset = 0
         secret = False
@@ -158,6 +166,7 @@ class Layout:
                 pieces.append(b"(ZKM\\0" + plain + _VALUE + b"\\0)")
                 secret = False
                 continue
+            names.append(name)
             if key in _CAPTURED_KEYS:
                 groups += 1
                 group_of[key] = groups
@@ -174,6 +183,7 @@ class Layout:
         self.group_of: Final = group_of
         self.secret_groups: Final = tuple(secret_groups)
         self.public_count: Final = len(places)
+        self.names: Final = tuple(names)
         self.count: Final = len(places) + len(secret_groups)
         self.places: Final = places
         self.slot_groups: Final = _all_groups(group_of, _OF_A_SLOT)

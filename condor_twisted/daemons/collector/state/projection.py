@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from condor_twisted.classad.literals import (
     NOT_LITERAL,
@@ -19,7 +19,7 @@ from condor_twisted.classad.literals import (
     parse_literal,
 )
 from condor_twisted.daemons.collector.state.evaluation import references_of
-from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.layouts import Layout, possessive
 from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
@@ -32,21 +32,46 @@ from condor_twisted.daemons.collector.state.records import AdRecord
 __all__ = ["ProjectedAd", "Projection"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
-_LITERAL_LINES = re.compile(
-    rb"(?:[^=\0]+ = "
-    rb'(?:"[^"\\\0]*"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0)*'
+
+
+#: A line with its NUL, and a value that is plainly a literal with its NUL.
+_ANY_LINE: Final = possessive(rb"[^\0]*") + rb"\0"
+_LITERAL: Final = (
+    rb'(?:"'
+    + possessive(rb'[^"\\\0]*')
+    + rb'"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0'
 )
+_LITERAL_LINE = re.compile(rb"[^=\0]+ = " + _LITERAL)
+_LITERAL_LINES = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + b")*")
 #: Most names that one projection can have, the referenced ones included.
 _MAX_NAMES: Final = 2000
 #: Expressions of an ad that are read for what they refer to.
 _MAX_FOLLOWED_BYTES: Final = 16_384
 _MAX_PLANS: Final = 64
+#: A projection's pattern for a layout is made when it would have helped so often.
+_USES_OF_A_PATTERN: Final = 2000
 
 ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
 #: What to search for and from where on, its size, where the line begins behind it, and
 #: the spelling wanted if it is another. For stamps: the key, no size, the spelling.
 _Step: TypeAlias = tuple[bytes, int, int, int, "bytes | None"]
 _Plan: TypeAlias = tuple[_Step, ...]
+
+
+class _Pattern(NamedTuple):
+    """All attributes of a projection in ads of one layout, by one match.
+
+    Args:
+        match: Matches a body whose wanted values are literals, as a rule.
+        groups: The wanted lines in the order of the answer.
+        loose: Of these, the ones that were no literals when the pattern was made.
+        stamps: Where the collector's own attributes go: position, key, spelling.
+    """
+
+    match: Callable[[bytes], re.Match[bytes] | None]
+    groups: tuple[int, ...]
+    loose: tuple[int, ...]
+    stamps: tuple[tuple[int, bytes, bytes], ...]
 
 
 class Projection:
@@ -65,7 +90,15 @@ class Projection:
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "_plans", "is_empty", "names_count", "wants_private")
+    __slots__ = (
+        "_names",
+        "_patterns",
+        "_plans",
+        "_uses",
+        "is_empty",
+        "names_count",
+        "wants_private",
+    )
 
     def __init__(self, text: str, max_names: int = _MAX_NAMES) -> None:
         names: dict[bytes, bytes] = {}
@@ -75,6 +108,8 @@ class Projection:
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
         self._plans: dict[Layout, _Plan] = {}
+        self._patterns: dict[Layout, _Pattern | None] = {}
+        self._uses: dict[Layout, int] = {}
         self.is_empty: Final = not names
         self.names_count: Final = len(names)
         self.wants_private: Final = any(is_private_key(key) for key in names)
@@ -97,14 +132,14 @@ class Projection:
             The number of public lines, these lines with a NUL behind each, and the
             private lines, without.
         """
-        quick = self._quick(record)
+        quick = self._by_pattern(record, judge) or self._quick(record, judge)
         if quick is not None and (private is None or not self.wants_private):
             return quick
         ad = searchable(record)
+        left = _MAX_FOLLOWED_BYTES
         lines: list[bytes] = []
         secrets: list[bytes] = []
         references: set[bytes] = set()
-        left = _MAX_FOLLOWED_BYTES
         for key, prefix in self._names:
             raw = ad.raw(key)
             if raw is None:
@@ -122,14 +157,78 @@ class Projection:
             lines.append(line + b"\0")
             value = line[len(prefix) :].lstrip(b" ")
             if parse_literal(value) is NOT_LITERAL:
-                left -= self._follow(ad, value, references, left)
+                before = len(references)
+                read = self._follow(ad, value, references, left)
+                left -= read
+                if read and before == len(references) and not references_of(value):
+                    judge.add_leaf(lines[-1])
         if references:
             lines.extend(self._referenced(ad, judge, references))
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
-    def _quick(self, record: AdRecord) -> ProjectedAd | None:
-        """The same, where all attributes turn out to be plain literals."""
+    def _by_pattern(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
+        """The same by one match, for layouts that are asked for often."""
+        layout = record.layout
+        if layout is None:
+            return None
+        pattern = self._patterns.get(layout)
+        if pattern is None:
+            return None
+        found = pattern.match(record.body)
+        if found is None:
+            return None
+        groups = pattern.groups
+        if pattern.loose and not judge.leaves.issuperset(
+            [found[group] for group in pattern.loose]
+        ):
+            return None
+        lines = [*found.group(*groups)] if len(groups) > 1 else [found[groups[0]]]
+        for at, key, prefix in pattern.stamps:
+            raw = record.raw(key)
+            if raw is None:
+                return None
+            lines.insert(at, prefix + raw + b"\0")
+        return len(lines), b"".join(lines), ()
+
+    def _make_pattern(self, layout: Layout, record: AdRecord) -> _Pattern | None:
+        """The pattern for a layout; ``None`` where another spelling is wanted."""
+        wanted = dict(self._names)
+        pieces: list[bytes] = []
+        group_of: dict[bytes, int] = {}
+        loose: list[int] = []
+        end = 0
+        for name in layout.names:
+            key = name.lower()
+            prefix = wanted.get(key)
+            if prefix is None:
+                pieces.append(_ANY_LINE)
+                continue
+            line = prefix + (record.raw(key) or b"") + b"\0"
+            if prefix != name + b" = ":
+                return None
+            group_of[key] = len(group_of) + 1
+            if _LITERAL_LINE.fullmatch(line) is not None:
+                pieces.append(b"(" + re.escape(prefix) + _LITERAL + b")")
+            else:
+                loose.append(group_of[key])
+                pieces.append(b"(" + re.escape(prefix) + _ANY_LINE + b")")
+            end = len(pieces)
+        groups: list[int] = []
+        stamps: list[tuple[int, bytes, bytes]] = []
+        for key, prefix in self._names:
+            group = group_of.get(key)
+            if group is not None:
+                groups.append(group)
+            elif key in STAMPED_KEYS:
+                stamps.append((len(groups) + len(stamps), key, prefix))
+        if not groups:
+            return None
+        match = re.compile(b"".join(pieces[:end])).match
+        return _Pattern(match, tuple(groups), tuple(loose), tuple(stamps))
+
+    def _quick(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
+        """The same, where all attributes turn out to refer to nothing."""
         layout = record.layout
         if layout is None:
             return None
@@ -155,8 +254,19 @@ class Projection:
                     lines.append(prefix + raw + b"\0")
         text = b"".join(lines)
         if _LITERAL_LINES.fullmatch(text) is None:
-            return None
+            leaves = judge.leaves
+            for line in lines:
+                if line not in leaves and _LITERAL_LINE.fullmatch(line) is None:
+                    return None
+        self._count_use(layout, record)
         return len(lines), text, ()
+
+    def _count_use(self, layout: Layout, record: AdRecord) -> None:
+        """Make a pattern for a layout that is asked for often."""
+        uses = self._uses.get(layout, 0) + 1
+        self._uses[layout] = uses
+        if uses == _USES_OF_A_PATTERN:
+            self._patterns[layout] = self._make_pattern(layout, record)
 
     def _plan(self, layout: Layout) -> _Plan:
         """Where the attributes are in ads of a layout."""
@@ -172,6 +282,8 @@ class Projection:
                 plan.append((key, 0, 0, 0, prefix))
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
+            self._uses.clear()
+            self._patterns.clear()
         done = self._plans[layout] = tuple(plan)
         return done
 

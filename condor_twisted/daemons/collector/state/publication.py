@@ -31,6 +31,7 @@ _STEP_COST: Final = 5000
 _EXPRESSION_COST: Final = 10
 _LONG_EXPRESSION_BYTES: Final = 40_000
 _LONG_EXPRESSION_COST: Final = 100_000
+_MAX_LEAVES: Final = 10_000
 
 
 class LineJudge:
@@ -47,6 +48,16 @@ class LineJudge:
         self._good: set[bytes] = set()
         self._once: set[bytes] = set()
         self._cost = 0
+        #: Lines with their NULs that may be sent and whose values, though no literals,
+        #: refer to nothing: ``ChildState = {  }``.
+        self.leaves: set[bytes] = set()
+
+    def add_leaf(self, line: bytes) -> None:
+        """Remember a line, with its NUL, that refers to nothing."""
+        if len(line) <= _MAX_REMEMBERED_BYTES:
+            if len(self.leaves) >= _MAX_LEAVES:
+                self.leaves.clear()
+            self.leaves.add(line)
 
     def sendable(self, line: bytes) -> bytes | None:
         """A line as it may be sent.

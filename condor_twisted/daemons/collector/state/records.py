@@ -61,6 +61,8 @@ MAX_REMEMBERED: Final = 12
 _SMALL_BYTES: Final = 8192
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
+_LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
+_LAST_HEARD_FROM_AT: Final = len(b"LastHeardFrom = ")
 _LIFETIME_KEY: Final = lookup_key(attributes.CLASSAD_LIFETIME)
 
 
@@ -390,6 +392,8 @@ class AdRecord(_Lines):
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute, the collector's included."""
         if key in STAMPED_KEYS:
+            if key == _LAST_HEARD_FROM_KEY:  # always the first
+                return self.tail[_LAST_HEARD_FROM_AT : self.tail.index(0)]
             return _value_in(self.tail, key)
         if is_private_key(key):
             return None

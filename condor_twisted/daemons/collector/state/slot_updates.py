@@ -10,11 +10,13 @@ the answer is ``None``, nothing has been stored, and the usual way is taken: see
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from condor_twisted.classad.literals import decode_string
 from condor_twisted.daemons.collector.state import kinds
-from condor_twisted.daemons.collector.state.layouts import Layout, LayoutBook
+from condor_twisted.daemons.collector.state.intake import Intake
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.statistics import (
@@ -22,6 +24,7 @@ from condor_twisted.daemons.collector.state.statistics import (
     dropped_between,
 )
 from condor_twisted.daemons.collector.state.tables import AdStore
+from condor_twisted.wire.messages import EncodedAd
 
 __all__ = ["SlotReceiver"]
 
@@ -32,7 +35,8 @@ _QUOTE: Final = 0x22
 _MAX_DIGITS: Final = 17
 _MAX_TEXT: Final = 1000
 
-_Found: TypeAlias = "tuple[Layout, re.Match[bytes], int]"
+#: An ad's layout, the match that found it out, its public and its private lines.
+_Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
 
 
 class SlotReceiver:
@@ -41,22 +45,22 @@ class SlotReceiver:
     Args:
         store: The tables.
         statistics: Counts the updates.
-        book: The layouts known.
+        intake: Knows the layouts.
     """
 
     def __init__(
-        self, store: AdStore, statistics: UpdateStatistics, book: LayoutBook
+        self, store: AdStore, statistics: UpdateStatistics, intake: Intake
     ) -> None:
         self._store = store
         self._statistics = statistics
-        self._book = book
+        self._intake = intake
         self._public = store.table(kinds.SLOT)
         self._private = store.table(kinds.SLOT_PRIVATE)
 
-    def receive(
+    def receive_clear(
         self, payload: bytes, offset: int, sender: Sender, now: float
     ) -> tuple[AdRecord, AdRecord | None] | None:
-        """Store a slot's ads, if all is as usual.
+        """Store a slot's ads out of a clear message, if all is as usual.
 
         Args:
             payload: One whole message.
@@ -68,10 +72,64 @@ class SlotReceiver:
             The public ad and the one that it replaced; ``None`` if something was not
             as usual, and nothing was done.
         """
-        public = self._find(payload, offset)
-        if public is None:
+        cut = self._cut(payload, offset)
+        if cut is None or not cut[0][0].slot_groups:
             return None
-        layout, found, end = public
+        public, end = cut
+        private: _Known | None = None
+        if end != len(payload):
+            cut = self._cut(payload, end)
+            if cut is None or cut[1] != len(payload):
+                return None
+            private = cut[0]
+        return self._receive(public, private, sender, int(now))
+
+    def receive(
+        self, ads: Sequence[EncodedAd], sender: Sender, now: float
+    ) -> tuple[AdRecord, AdRecord | None] | None:
+        """Store a slot's ads that are already cut out, if all is as usual.
+
+        Args:
+            ads: The ads of the message.
+            sender: Who sent it.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            As for :meth:`receive_clear`.
+        """
+        if not 1 <= len(ads) <= 2:
+            return None
+        known: list[_Known] = []
+        for ad in ads:
+            found = self._intake.find(ad)
+            if found is None:
+                return None
+            layout, match, private_lines = found
+            known.append((layout, match, ad.body, private_lines))
+        private = known[1] if len(known) > 1 else None
+        return self._receive(known[0], private, sender, int(now))
+
+    def _cut(self, payload: bytes, offset: int) -> tuple[_Known, int] | None:
+        """An ad of a known layout, and where it ends."""
+        start = offset + 8
+        count = int.from_bytes(payload[offset:start], "big")
+        known = self._intake.book.find(payload, start, count)
+        if known is None:
+            return None
+        layout, found = known
+        end = found.end()
+        if not payload.startswith(_TYPE_SLOTS, end):
+            return None
+        if layout.secret_groups:
+            body, private_lines = layout.cut(payload, found)
+        else:
+            body, private_lines = payload[start:end], ()
+        return (layout, found, body, private_lines), end + 2
+
+    def _receive(
+        self, public: _Known, private: _Known | None, sender: Sender, now: int
+    ) -> tuple[AdRecord, AdRecord | None] | None:
+        layout, found, body, private_lines = public
         groups = layout.slot_groups
         if not groups:
             return None
@@ -86,58 +144,15 @@ class SlotReceiver:
             or len(began_text) > _MAX_DIGITS
         ):
             return None
-        private: _Found | None = None
-        if end != len(payload):
-            private = self._find(payload, end)
-            if private is None or private[2] != len(payload):
-                return None
+        if private is not None:
             groups = private[0].private_groups
             if not groups or private[1].group(*groups) != (my_type, address):
                 return None
         key = decode_string(name[1:-1])
         old = self._public.records.get(key)
-        if old is None or not self._store.has_room(len(payload)):
+        if old is None:
             return None
-        record = self._store_public(
-            layout,
-            found,
-            payload,
-            key,
-            address,
-            (int(number_text), int(began_text)),
-            old,
-            sender,
-            int(now),
-        )
-        if private is not None:
-            self._store_private(private, payload, key, name, record, int(now))
-        return record, old
-
-    def _find(self, payload: bytes, offset: int) -> _Found | None:
-        """An ad of a known layout, and where it ends."""
-        start = offset + 8
-        count = int.from_bytes(payload[offset:start], "big")
-        known = self._book.find(payload, start, count)
-        if known is None:
-            return None
-        layout, found = known
-        end = found.end()
-        if not payload.startswith(_TYPE_SLOTS, end):
-            return None
-        return layout, found, end + 2
-
-    def _store_public(
-        self,
-        layout: Layout,
-        found: re.Match[bytes],
-        payload: bytes,
-        key: str,
-        address: bytes,
-        sequence: tuple[int, int],
-        old: AdRecord,
-        sender: Sender,
-        now: int,
-    ) -> AdRecord:
+        sequence = (int(number_text), int(began_text))
         sequenced, dropped = dropped_between(old.sequence, sequence)
         statistics = self._statistics
         statistics.count_update("Slot", sequenced, dropped)
@@ -148,11 +163,7 @@ class SlotReceiver:
         bits = statistics.history_bits
         updates.count(sequenced, dropped, bits)
         senders, senders_count = sender.stamp
-        if layout.secret_groups:
-            body, private_lines = layout.cut(payload, found)
-        else:
-            body, private_lines = found[0], ()
-        tail = b"LastHeardFrom = %d\0" % now + updates.lines(bits) + senders
+        heard = b"LastHeardFrom = %d\0" % now
         record = AdRecord(
             kinds.SLOT,
             key,
@@ -160,7 +171,7 @@ class SlotReceiver:
             layout.public_count,
             layout,
             private_lines,
-            tail,
+            heard + updates.lines(bits) + senders,
             5 + senders_count,
             now,
         )
@@ -168,32 +179,22 @@ class SlotReceiver:
         record.updates = updates
         record.identity = sender.identity or ""
         self._store.put(self._public, record)
-        return record
-
-    def _store_private(
-        self,
-        private: _Found,
-        payload: bytes,
-        key: str,
-        name: bytes,
-        public: AdRecord,
-        now: int,
-    ) -> None:
-        layout, found, _ = private
-        body, private_lines = layout.cut(payload, found)
-        record = AdRecord(
-            kinds.SLOT_PRIVATE,
-            key,
-            body + b"Name = " + name + b"\0",
-            layout.public_count + 1,
-            None,
-            private_lines,
-            b"LastHeardFrom = %d\0" % now,
-            1,
-            now,
-        )
-        record.identity = public.identity
-        self._store.put(self._private, record)
+        if private is not None:
+            layout, _, body, private_lines = private
+            twin = AdRecord(
+                kinds.SLOT_PRIVATE,
+                key,
+                body + b"Name = " + name + b"\0",
+                layout.public_count + 1,
+                None,
+                private_lines,
+                heard,
+                1,
+                now,
+            )
+            twin.identity = record.identity
+            self._store.put(self._private, twin)
+        return record, old
 
 
 def _is_plain_string(text: bytes) -> bool:
