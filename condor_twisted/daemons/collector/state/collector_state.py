@@ -82,9 +82,12 @@ class CollectorState:
         self._settings = settings
         self._live_statistics = live_statistics
         self._judge = LineJudge(report_line)
-        self._updates = UpdateReceiver(self.store, self.statistics, settings, Intake())
+        intake = Intake()
+        self._updates = UpdateReceiver(self.store, self.statistics, settings, intake)
         self._housekeeper = Housekeeper(self.store, settings, self._judge)
-        self._planner = QueryPlanner(self.store, self._judge, self._refreshed)
+        self._planner = QueryPlanner(
+            self.store, self._judge, self._refreshed, intake.book.want
+        )
         self._planner.hides_absent = settings.absent_requirements is not None
         self._own_key: str | None = None
         self._peaks: list[int] = []

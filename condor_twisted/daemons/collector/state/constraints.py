@@ -15,6 +15,7 @@ from typing import Final
 from condor_twisted.classad.closures import Equality
 from condor_twisted.classad.expressions import Constraint, parse_constraint
 from condor_twisted.daemons.collector.state.lookups import searchable
+from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.records import AdRecord, raw_values
 from condor_twisted.daemons.collector.state.tables import MAX_COLUMNS, AdTable
 from condor_twisted.errors import ExpressionError
@@ -52,6 +53,7 @@ class QueryConstraint:
         is_expensive: Whether it belongs to a worker.
         is_lasting: Whether it is worth keeping for the next query with this text.
         references: The attributes that it names, in lower case, and perhaps others.
+        keys: The same as they are looked up.
 
     Raises:
         ExpressionError: The text is no expression, as far as it was read, or beyond
@@ -68,6 +70,7 @@ class QueryConstraint:
         "is_always_true",
         "is_expensive",
         "is_lasting",
+        "keys",
         "references",
         "text",
     )
@@ -99,6 +102,7 @@ class QueryConstraint:
         self._ways: Final = tuple(ways)
         self._names: Final = tuple(self.references)
         self._cost: Final = 1 + (len(text) >> 1)
+        self.keys: Final = tuple(map(lookup_key, self._names))
         self._combinations: dict[tuple[bytes | None, ...], bool] = {}
 
     def candidates(self, table: AdTable) -> Generator[None, None, list[AdRecord]]:

@@ -130,8 +130,8 @@ class Intake:
             raise LimitExceeded("attributes in an ad", MAX_ATTRIBUTES, encoded.count)
         known = self.find(encoded)
         if known is not None:
-            layout, found, private_lines = known
-            return ArrivedAd(encoded.body, layout.count, private_lines, layout, found)
+            layout, found, public, private_lines = known
+            return ArrivedAd(public, layout.public_count, private_lines, layout, found)
         lines = encoded.body.split(b"\0")[:-1]
         arrived = sort_lines(lines, encoded.secret_lines)
         self.book.note(lines)
@@ -139,11 +139,12 @@ class Intake:
 
     def find(
         self, encoded: EncodedAd
-    ) -> tuple[Layout, re.Match[bytes], tuple[bytes, ...]] | None:
+    ) -> tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]] | None:
         """The layout of an ad that is already cut out, if it is a known one.
 
         Returns:
-            The layout, the match with the whole body, and the private lines.
+            The layout, the match with the whole body, the public and the private
+            lines.
         """
         body = encoded.body
         secrets = encoded.secret_lines
@@ -151,9 +152,12 @@ class Intake:
         if known is None:
             return None
         layout, found = known
-        if found.end() != len(body) or layout.secret_groups:
+        if found.end() != len(body):
             return None
-        names = {line.partition(b" = ")[0].lower() for line in secrets}
-        if len(names) != len(secrets) or not all(map(is_private_key, names)):
-            return None
-        return layout, found, secrets
+        if layout.secret_groups:
+            return None if secrets else (layout, found, *layout.cut(body, found))
+        if secrets:
+            names = {line.partition(b" = ")[0].lower() for line in secrets}
+            if len(names) != len(secrets) or not all(map(is_private_key, names)):
+                return None
+        return layout, found, body, secrets

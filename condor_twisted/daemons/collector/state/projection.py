@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from condor_twisted.classad.literals import (
@@ -18,6 +19,7 @@ from condor_twisted.classad.literals import (
     decode_string,
     parse_literal,
 )
+from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
 from condor_twisted.daemons.collector.state.layouts import Layout, possessive
 from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
@@ -27,15 +29,17 @@ from condor_twisted.daemons.collector.state.names import (
     lookup_key,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.records import AdRecord
+from condor_twisted.daemons.collector.state.records import (
+    LAST_HEARD_FROM_AT,
+    AdRecord,
+)
 
 __all__ = ["ProjectedAd", "Projection"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 
 
-#: A line with its NUL, and a value that is plainly a literal with its NUL.
-_ANY_LINE: Final = possessive(rb"[^\0]*") + rb"\0"
+#: A value that is plainly a literal, with its NUL.
 _LITERAL: Final = (
     rb'(?:"'
     + possessive(rb'[^"\\\0]*')
@@ -48,8 +52,8 @@ _MAX_NAMES: Final = 2000
 #: Expressions of an ad that are read for what they refer to.
 _MAX_FOLLOWED_BYTES: Final = 16_384
 _MAX_PLANS: Final = 64
-#: A projection's pattern for a layout is made when it would have helped so often.
-_USES_OF_A_PATTERN: Final = 2000
+_MAX_TEMPLATES: Final = 512
+_LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
 
 ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
 #: What to search for and from where on, its size, where the line begins behind it, and
@@ -58,20 +62,19 @@ _Step: TypeAlias = tuple[bytes, int, int, int, "bytes | None"]
 _Plan: TypeAlias = tuple[_Step, ...]
 
 
-class _Pattern(NamedTuple):
-    """All attributes of a projection in ads of one layout, by one match.
+class _Template(NamedTuple):
+    """How to write a projection of ads whose values all are at hand.
 
     Args:
-        match: Matches a body whose wanted values are literals, as a rule.
-        groups: The wanted lines in the order of the answer.
-        loose: Of these, the ones that were no literals when the pattern was made.
-        stamps: Where the collector's own attributes go: position, key, spelling.
+        size: The number of lines.
+        text: The lines, with ``%b`` for each value.
+        pick: Picks these values out of those at hand and, behind them, the time when
+            the ad was heard.
     """
 
-    match: Callable[[bytes], re.Match[bytes] | None]
-    groups: tuple[int, ...]
-    loose: tuple[int, ...]
-    stamps: tuple[tuple[int, bytes, bytes], ...]
+    size: int
+    text: bytes
+    pick: Callable[[tuple[bytes | None, ...]], tuple[bytes | None, ...]]
 
 
 class Projection:
@@ -86,17 +89,16 @@ class Projection:
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
-        names_count: How many names it has.
+        keys: The names in lower case.
         wants_private: Whether one of the names is private.
     """
 
     __slots__ = (
         "_names",
-        "_patterns",
         "_plans",
-        "_uses",
+        "_templates",
         "is_empty",
-        "names_count",
+        "keys",
         "wants_private",
     )
 
@@ -108,10 +110,9 @@ class Projection:
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
         self._plans: dict[Layout, _Plan] = {}
-        self._patterns: dict[Layout, _Pattern | None] = {}
-        self._uses: dict[Layout, int] = {}
+        self._templates: dict[Layout, _Template | None] = {}
+        self.keys: Final = tuple(names)
         self.is_empty: Final = not names
-        self.names_count: Final = len(names)
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
     def apply(
@@ -132,7 +133,7 @@ class Projection:
             The number of public lines, these lines with a NUL behind each, and the
             private lines, without.
         """
-        quick = self._by_pattern(record, judge) or self._quick(record, judge)
+        quick = self._at_hand(record) or self._quick(record, judge)
         if quick is not None and (private is None or not self.wants_private):
             return quick
         ad = searchable(record)
@@ -167,65 +168,47 @@ class Projection:
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
-    def _by_pattern(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
-        """The same by one match, for layouts that are asked for often."""
+    def _at_hand(self, record: AdRecord) -> ProjectedAd | None:
+        """The same, where all values are at hand already."""
         layout = record.layout
-        if layout is None:
+        values = record.values
+        if layout is None or not values:
             return None
-        pattern = self._patterns.get(layout)
-        if pattern is None:
+        try:
+            template = self._templates[layout]
+        except KeyError:
+            template = self._make_template(layout)
+        if template is None:
             return None
-        found = pattern.match(record.body)
-        if found is None:
+        count, text, pick = template
+        tail = record.tail
+        heard = tail[LAST_HEARD_FROM_AT : tail.index(0)]
+        try:
+            return count, text % pick((*values, heard)), ()
+        except TypeError:  # one of them is None
             return None
-        groups = pattern.groups
-        if pattern.loose and not judge.leaves.issuperset(
-            [found[group] for group in pattern.loose]
-        ):
-            return None
-        lines = [*found.group(*groups)] if len(groups) > 1 else [found[groups[0]]]
-        for at, key, prefix in pattern.stamps:
-            raw = record.raw(key)
-            if raw is None:
-                return None
-            lines.insert(at, prefix + raw + b"\0")
-        return len(lines), b"".join(lines), ()
 
-    def _make_pattern(self, layout: Layout, record: AdRecord) -> _Pattern | None:
-        """The pattern for a layout; ``None`` where another spelling is wanted."""
-        wanted = dict(self._names)
-        pieces: list[bytes] = []
-        group_of: dict[bytes, int] = {}
-        loose: list[int] = []
-        end = 0
-        for name in layout.names:
-            key = name.lower()
-            prefix = wanted.get(key)
-            if prefix is None:
-                pieces.append(_ANY_LINE)
-                continue
-            line = prefix + (record.raw(key) or b"") + b"\0"
-            if prefix != name + b" = ":
-                return None
-            group_of[key] = len(group_of) + 1
-            if _LITERAL_LINE.fullmatch(line) is not None:
-                pieces.append(b"(" + re.escape(prefix) + _LITERAL + b")")
-            else:
-                loose.append(group_of[key])
-                pieces.append(b"(" + re.escape(prefix) + _ANY_LINE + b")")
-            end = len(pieces)
-        groups: list[int] = []
-        stamps: list[tuple[int, bytes, bytes]] = []
+    def _make_template(self, layout: Layout) -> _Template | None:
+        """The template for a layout; ``None`` where a value has to be searched for."""
+        text = b""
+        places: list[int] = []
         for key, prefix in self._names:
-            group = group_of.get(key)
-            if group is not None:
-                groups.append(group)
-            elif key in STAMPED_KEYS:
-                stamps.append((len(groups) + len(stamps), key, prefix))
-        if not groups:
-            return None
-        match = re.compile(b"".join(pieces[:end])).match
-        return _Pattern(match, tuple(groups), tuple(loose), tuple(stamps))
+            place = layout.at_hand.get(key)
+            if key == _LAST_HEARD_FROM:
+                place = -1
+            if place is not None:
+                places.append(place)
+                text += prefix.replace(b"%", b"%%") + b"%b\0"
+            elif key in layout.places or key in STAMPED_KEYS:
+                places.clear()
+                break
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()
+        template = None
+        if len(places) > 1:  # one alone would not be picked as a tuple
+            template = _Template(len(places), text, itemgetter(*places))
+        self._templates[layout] = template
+        return template
 
     def _quick(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
         """The same, where all attributes turn out to refer to nothing."""
@@ -258,15 +241,7 @@ class Projection:
             for line in lines:
                 if line not in leaves and _LITERAL_LINE.fullmatch(line) is None:
                     return None
-        self._count_use(layout, record)
         return len(lines), text, ()
-
-    def _count_use(self, layout: Layout, record: AdRecord) -> None:
-        """Make a pattern for a layout that is asked for often."""
-        uses = self._uses.get(layout, 0) + 1
-        self._uses[layout] = uses
-        if uses == _USES_OF_A_PATTERN:
-            self._patterns[layout] = self._make_pattern(layout, record)
 
     def _plan(self, layout: Layout) -> _Plan:
         """Where the attributes are in ads of a layout."""
@@ -282,8 +257,6 @@ class Projection:
                 plan.append((key, 0, 0, 0, prefix))
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
-            self._uses.clear()
-            self._patterns.clear()
         done = self._plans[layout] = tuple(plan)
         return done
 

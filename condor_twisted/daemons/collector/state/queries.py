@@ -9,7 +9,7 @@ Source: ``src/condor_collector.V6/collector.cpp: make_query_entry``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from condor_twisted.classad.literals import NOT_LITERAL, parse_literal
@@ -62,6 +62,7 @@ class QueryPlanner:
         judge: Decides which lines may be sent.
         refresh_own: Gives the collector's own ad with its latest statistics, or
             ``None`` for any other ad.
+        want: Is told which attributes, by lower-case name, a query needs of all ads.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class QueryPlanner:
         store: AdStore,
         judge: LineJudge,
         refresh_own: Callable[[AdRecord], AdRecord | None],
+        want: Callable[[Iterable[bytes]], None],
     ) -> None:
+        self._want = want
         self._store = store
         self._judge = judge
         self._refresh_own = refresh_own
@@ -213,6 +216,8 @@ class QueryPlanner:
         constraint = None if text is None else self._constraint(text, now)
         if constraint is not None and constraint.is_always_true:
             constraint = None
+        if constraint is not None and constraint.is_lasting:
+            self._want(constraint.keys)
         part = QueryPart(tables, constraint)
         if self.hides_absent:
             asks = constraint is not None and _ABSENT in constraint.references
@@ -267,7 +272,10 @@ class QueryPlanner:
             if len(self._projections) >= _MAX_PROJECTIONS:
                 del self._projections[next(iter(self._projections))]
             self._projections[text] = projection
-        return None if projection.is_empty else projection
+        if projection.is_empty:
+            return None
+        self._want(projection.keys)
+        return projection
 
 
 def _is_requirements(line: bytes) -> bool:

@@ -89,7 +89,7 @@ class QueryPart:
         if self.projection_text is not None:
             return 200 + 5 * len(self.projection_text)
         if self.projection is not None:
-            return 10 + self.projection.names_count
+            return 10 + len(self.projection.keys)
         return 1
 
 

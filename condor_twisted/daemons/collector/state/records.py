@@ -39,6 +39,7 @@ from condor_twisted.daemons.collector.state.names import (
 from condor_twisted.daemons.collector.state.statistics import DaemonUpdates
 
 __all__ = [
+    "LAST_HEARD_FROM_AT",
     "MAX_LIFETIME_SECONDS",
     "MAX_REMEMBERED",
     "AdRecord",
@@ -62,7 +63,8 @@ _SMALL_BYTES: Final = 8192
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
 _LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
-_LAST_HEARD_FROM_AT: Final = len(b"LastHeardFrom = ")
+#: Where the time is in a record's own lines.
+LAST_HEARD_FROM_AT: Final = len(b"LastHeardFrom = ")
 _LIFETIME_KEY: Final = lookup_key(attributes.CLASSAD_LIFETIME)
 
 
@@ -195,6 +197,7 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
     append = found.append
     known: Layout | None = None
     place: tuple[bytes, int] | None = None
+    index: int | None = None
     needle = b""
     hint = skip = 0
     for record in records:
@@ -206,9 +209,15 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
         if layout is not known:
             known = layout
             place = layout.places.get(key)
+            index = layout.at_hand.get(key)
             if place is not None:
                 needle, hint = place
                 skip = len(needle)
+        if index is not None and record.values:
+            value = record.values[index]
+            if value is not None:
+                append(value)
+                continue
         if place is None:
             append(None)
             continue
@@ -261,6 +270,12 @@ class ArrivedAd(_Lines):
             return self._found[group]
         return layout.raw(self.body, key)
 
+    def values(self) -> tuple[bytes | None, ...]:
+        """What the layout has at hand."""
+        if self.layout is None or self._found is None:
+            return ()
+        return self.layout.values(self._found)
+
 
 class QueryAd(_Lines):
     """The ad of a query or an invalidation: small, and asked for many attributes.
@@ -307,6 +322,7 @@ class AdRecord(_Lines):
     Attributes:
         sequence: ``UpdateSequenceNumber`` and ``DaemonStartTime`` as they came.
         updates: How the sender's updates arrived, if that is counted.
+        values: What the layout has at hand, if that was asked of it.
         identity: Who sent it.
         is_checked: Whether each expression in ``body`` is known to parse.
         lifetime_override_seconds: A lifetime that the collector gave the ad.
@@ -330,6 +346,7 @@ class AdRecord(_Lines):
         "tail",
         "tail_count",
         "updates",
+        "values",
     )
 
     def __init__(
@@ -355,6 +372,7 @@ class AdRecord(_Lines):
         self.last_heard_unix = last_heard_unix
         self.sequence: tuple[int | None, int | None] = (None, None)
         self.updates: DaemonUpdates | None = None
+        self.values: tuple[bytes | None, ...] = ()
         self.identity = ""
         self.is_checked = False
         self.lifetime_override_seconds: int | None = None
@@ -377,7 +395,7 @@ class AdRecord(_Lines):
         last_heard_unix: int,
     ) -> AdRecord:
         """The record of an ad that arrived; the arguments as for the class."""
-        return cls(
+        record = cls(
             kind,
             key,
             ad.body,
@@ -388,12 +406,14 @@ class AdRecord(_Lines):
             tail_count,
             last_heard_unix,
         )
+        record.values = ad.values()
+        return record
 
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute, the collector's included."""
         if key in STAMPED_KEYS:
             if key == _LAST_HEARD_FROM_KEY:  # always the first
-                return self.tail[_LAST_HEARD_FROM_AT : self.tail.index(0)]
+                return self.tail[LAST_HEARD_FROM_AT : self.tail.index(0)]
             return _value_in(self.tail, key)
         if is_private_key(key):
             return None

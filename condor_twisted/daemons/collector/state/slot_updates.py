@@ -31,6 +31,9 @@ __all__ = ["SlotReceiver"]
 _TYPE_SLOTS: Final = b"\0\0"
 _SLOT_TYPE: Final = b'"Machine"'
 _QUOTE: Final = 0x22
+#: Senders put short names in front.
+_NAME_LINE: Final = b'\0Name = "'
+_NAME_WINDOW_BYTES: Final = 512
 #: Longer numbers and names are left to the usual way.
 _MAX_DIGITS: Final = 17
 _MAX_TEXT: Final = 1000
@@ -72,7 +75,7 @@ class SlotReceiver:
             The public ad and the one that it replaced; ``None`` if something was not
             as usual, and nothing was done.
         """
-        cut = self._cut(payload, offset)
+        cut = self._cut(payload, offset, self._likely(payload, offset))
         if cut is None or not cut[0][0].slot_groups:
             return None
         public, end = cut
@@ -104,16 +107,27 @@ class SlotReceiver:
             found = self._intake.find(ad)
             if found is None:
                 return None
-            layout, match, private_lines = found
-            known.append((layout, match, ad.body, private_lines))
+            known.append(found)
         private = known[1] if len(known) > 1 else None
         return self._receive(known[0], private, sender, int(now))
 
-    def _cut(self, payload: bytes, offset: int) -> tuple[_Known, int] | None:
+    def _likely(self, payload: bytes, offset: int) -> Layout | None:
+        """The layout that the slot's ad had the last time."""
+        at = payload.find(_NAME_LINE, offset, offset + _NAME_WINDOW_BYTES)
+        if at < 0:
+            return None
+        at += len(_NAME_LINE)
+        name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
+        old = self._public.records.get(decode_string(name))
+        return None if old is None else old.layout
+
+    def _cut(
+        self, payload: bytes, offset: int, likely: Layout | None = None
+    ) -> tuple[_Known, int] | None:
         """An ad of a known layout, and where it ends."""
         start = offset + 8
         count = int.from_bytes(payload[offset:start], "big")
-        known = self._intake.book.find(payload, start, count)
+        known = self._intake.book.find(payload, start, count, likely)
         if known is None:
             return None
         layout, found = known
@@ -177,6 +191,7 @@ class SlotReceiver:
         )
         record.sequence = sequence
         record.updates = updates
+        record.values = layout.values(found)
         record.identity = sender.identity or ""
         self._store.put(self._public, record)
         if private is not None:

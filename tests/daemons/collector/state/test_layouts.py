@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue
-from condor_twisted.daemons.collector.state import projection
+from condor_twisted.daemons.collector.state import layouts
 from condor_twisted.daemons.collector.state.intake import Intake
 from condor_twisted.daemons.collector.state.layouts import (
     Layout,
@@ -86,6 +86,18 @@ class LayoutTests(SynchronousTestCase):
         )
         self.assertEqual((layout.count, layout.public_count), (4, 2))
 
+    def test_private_lines_without_marker(self) -> None:
+        """Private lines are cut out also where they came as any other."""
+        layout = Layout([*LINES, b"claimid = 1", b"_condor_PrivX = 2", b"Z = 1"])
+        payload = _payload([*LINES, b'claimid = "s"', b"_condor_PrivX = 3", b"Z = 2"])
+        found = layout.match(payload)
+        assert found is not None
+        body, private = layout.cut(payload, found)
+        self.assertEqual(private, (b'claimid = "s"', b"_condor_PrivX = 3"))
+        self.assertEqual(body, _payload([*LINES, b"Z = 2"]))
+        self.assertEqual(layout.raw(body, b"z"), b"2")
+        self.assertIsNone(layout.raw(body, b"claimid"))
+
 
 class BookTests(SynchronousTestCase):
     """What becomes a layout."""
@@ -101,10 +113,8 @@ class BookTests(SynchronousTestCase):
         self.assertIsNone(book.find(_payload(LINES), 1, 5))
 
     def test_what_is_not_learnt(self) -> None:
-        """Private, doubled and odd names, and the collector's, are never a layout's."""
+        """Doubled and odd names, and the collector's, are never a layout's."""
         for odd in (
-            b"ClaimId = 1",
-            b"_CONDOR_privX = 1",
             b"a = 1",
             b"A B = 1",
             b"LastHeardFrom = 1",
@@ -120,8 +130,17 @@ class BookTests(SynchronousTestCase):
         book = _eager_book()
         book.note([*LINES, b"ZKM", b"Public = 1"])
         self.assertEqual(len(book), 0, "a secret of a public name becomes public")
+        book.note([*LINES, b"ClaimId = 1", b"ZKM", b"claimid = 2"])
+        self.assertEqual(len(book), 0, "of two private lines one counts")
         book.note([b"ZKM = 1", b"ClaimId = 2", *LINES])
-        self.assertEqual(len(book), 0, "an attribute ZKM is no marker")
+        payload = _payload([b"ZKM = 1", b"ClaimId = 2", *LINES])
+        found = book.find(payload, 0, 7)
+        assert found is not None
+        self.assertEqual(
+            found[0].cut(payload, found[1]),
+            (_payload([b"ZKM = 1", *LINES]), (b"ClaimId = 2",)),
+            "an attribute ZKM is no marker",
+        )
 
     def test_bounds(self) -> None:
         """There are never more layouts than allowed, and none of absurd size."""
@@ -192,8 +211,9 @@ class DifferenceTests(SynchronousTestCase):
     """With layouts and without, everything comes out the same."""
 
     def setUp(self) -> None:
-        """Projections are to use patterns soon."""
-        self.patch(projection, "_USES_OF_A_PATTERN", 1)
+        """What is asked for is to be at hand soon."""
+        self.patch(layouts, "_ASKED_OFTEN", 1)
+        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
 
     def _pools(self) -> tuple[Pool, Pool]:
         with_layouts, without = Pool(), Pool()
@@ -278,6 +298,9 @@ class DifferenceTests(SynchronousTestCase):
                 _payload([_USUAL[0], _USUAL[2], b"NumDynamicSlots = 0", b"X = 1"]),
                 (b'ClaimId = "c%d"' % number,),
             )
+            if number % 2:
+                line = b'ClaimId = "c%d"\0' % number
+                private = EncodedAd(5, private.body + line)
             payloads.append(message(0, public, *([private] if has_private else [])))
         self._compare(payloads)
 
