@@ -190,9 +190,16 @@ class StreamFramer:
         """Whether crypto mode is on: strings have a length in front."""
         return self._protection is not None and self._protection.encrypts
 
-    def raise_limits(self) -> None:
-        """Take large messages from now on: the peer may send them."""
-        self._max_bytes = self._limits.raised_message_bytes
+    def raise_limits(self, message_bytes: int | None = None) -> None:
+        """Take large messages from now on: the peer may send them.
+
+        Args:
+            message_bytes: How large they may be; by default as the limits say.
+        """
+        raised = self._limits.raised_message_bytes
+        if message_bytes is not None:
+            raised = min(raised, message_bytes)
+        self._max_bytes = max(self._max_bytes, raised)
         self._max_frames = self._limits.raised_message_frames
 
     # -- receiving -------------------------------------------------------------
