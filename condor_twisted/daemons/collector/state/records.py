@@ -59,6 +59,8 @@ _OVERHEAD_BYTES: Final = 700
 #: At most so many remembered things per record.
 MAX_REMEMBERED: Final = 12
 
+#: Larger ads are not searched again and again.
+_SMALL_BYTES: Final = 8192
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
 _LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
@@ -138,13 +140,24 @@ class _Lines:
         raw = self.raw(lookup_key(name))
         return UNDEFINED if raw is None else parse_literal(raw)
 
+    def _evaluated(self, text: bytes) -> LiteralValue:
+        """The value of an expression of this ad."""
+        if self.layout is not None or len(self.body) <= _SMALL_BYTES:
+            return evaluate_attribute(self, text)
+        # It may ask for many attributes: go through a large ad once.
+        values: dict[str, bytes] = {}
+        for line in self.body.split(b"\0")[:-1]:
+            name, _, value = line.partition(b" = ")
+            values[name.decode("utf-8", "surrogateescape").lower()] = value
+        return evaluate_attribute(values, text)
+
     def value(self, name: str) -> LiteralValue:
         """The value of a public attribute; undefined where there is none."""
         raw = self.raw(lookup_key(name))
         if raw is None:
             return UNDEFINED
         value = parse_literal(raw)
-        return evaluate_attribute(self, raw) if value is NOT_LITERAL else value
+        return self._evaluated(raw) if value is NOT_LITERAL else value
 
     def string(self, name: str) -> str | None:
         """The attribute's value if it is a string."""
@@ -155,7 +168,7 @@ class _Lines:
             return decode_string(raw[1:-1])
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return value if isinstance(value, str) else None
 
     def integer(self, name: str) -> int | None:
@@ -167,7 +180,7 @@ class _Lines:
             return int(raw)
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return _as_integer(value)
 
 
