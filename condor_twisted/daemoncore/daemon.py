@@ -17,7 +17,6 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import signal
 import time
@@ -36,7 +35,6 @@ from condor_twisted.daemoncore.address_file import AddressFiles
 from condor_twisted.daemoncore.addresses import (
     announced_address,
     bind_address,
-    host_facts,
     port_range,
 )
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
@@ -50,8 +48,9 @@ from condor_twisted.daemoncore.own_process import (
     settle_in,
 )
 from condor_twisted.daemoncore.signals import Signals
+from condor_twisted.daemoncore.signing_keys import create_signing_keys
 from condor_twisted.errors import ConfigError
-from condor_twisted.protocols.clocks import make_monotonic, monotonic_seconds
+from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
     CommandPorts,
     SocketOptions,
@@ -59,6 +58,7 @@ from condor_twisted.protocols.command_ports import (
 )
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.host_steps import Host, run_in_threads
+from condor_twisted.protocols.own_security import log_file_problems, open_security
 from condor_twisted.protocols.requests import Registration
 from condor_twisted.protocols.safe_sock import SafeSockProtocol
 from condor_twisted.security.context import SecurityState
@@ -311,14 +311,8 @@ class Daemon(MultiService):
         reactor: Any = self.reactor
         if self._owns_process:
             make_monotonic(reactor)
-        self.security = SecurityState(
-            self.settings,
-            self.table.rules,
-            host_facts(self.settings),
-            random_bytes=os.urandom,
-            now=monotonic_seconds(reactor),
-            unix_time=lambda: int(time.time()),
-        )
+            create_signing_keys(self.settings)
+        self.security = open_security(self.settings, self.table.rules, reactor)
         self.host = Host(reactor, run_in_threads(reactor))
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()
@@ -448,6 +442,7 @@ class Daemon(MultiService):
             self._address_files.write(self.settings, str(self.address))
         except OSError as error:
             _log.error("The address file cannot be written: {error}", error=str(error))
+        log_file_problems(security)
         self.reconfigured_count += 1
         _log.info("The configuration was read again")
         return True

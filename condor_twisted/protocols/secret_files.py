@@ -24,19 +24,10 @@ __all__ = ["SecretFiles", "create_signing_key", "write_secret"]
 MAX_SECRET_BYTES: Final = 64 << 10
 MAX_TEXT_BYTES: Final = 16 << 20
 _SIGNING_KEY_BYTES: Final = 64
-_DEFAULT_EXCLUDE: Final = r"^((\..*)|(.*~)|(#.*)|(.*\.rpmsave)|(.*\.rpmnew))$"
 
 
 class SecretFiles:
-    """Reads files for `condor_twisted.security.credentials`.
-
-    Args:
-        exclude: Files of a directory of map files whose names this regular expression
-            matches are left out.
-    """
-
-    def __init__(self, exclude: str = _DEFAULT_EXCLUDE) -> None:
-        self._exclude = exclude
+    """Reads files for `condor_twisted.security.credentials`."""
 
     def read_secret(self, path: str) -> bytes | None:
         """A secret file's content; ``None`` where it is not a secret of ours alone."""
@@ -69,16 +60,13 @@ class SecretFiles:
             return None
         return content.decode("utf-8", "replace")
 
-    def directory_files(self, path: str) -> tuple[str, ...] | None:
+    def directory_files(self, path: str, exclude: str) -> tuple[str, ...] | None:
         """The paths of a directory's files, in order; ``None`` if it is none."""
-        names = self.secret_names(path, self._exclude)
+        names = self.secret_names(path, exclude)
         return None if names is None else tuple(os.path.join(path, n) for n in names)
 
     def secret_names(self, directory: str, exclude: str) -> tuple[str, ...] | None:
-        """The names of a directory's files; ``None`` if it cannot be listed.
-
-        A directory that is not there has no files.
-        """
+        """The names of a directory's files; ``None`` if it cannot be listed."""
         try:
             left_out = re.compile(exclude) if exclude else None
             with os.scandir(directory) as entries:
@@ -90,8 +78,6 @@ class SecretFiles:
                         and not entry.is_dir()
                     )
                 )
-        except FileNotFoundError:
-            return ()
         except (OSError, ValueError, re.error):
             return None
 

@@ -258,7 +258,7 @@ class ServerConnection:
                     port=self.port,
                     error=escaped(str(failure.value)),
                 )
-                if failure.check(NoMethodSucceeded):
+                if isinstance(failure.value, NoMethodSucceeded):
                     self._log_attempts(failure.value.attempts)
             else:
                 _log.failure("a handshake raised what it must not", failure)
@@ -310,9 +310,9 @@ class ServerConnection:
             self._allowed = {}
             self._allowed_generation = generation
         self._allowed[registration.rule.number] = registration
-        if not self._proven:
-            self._prove()
-            self.channel.raise_limits()
+        self._prove()
+        # The command's number comes in the same message, or before.
+        self.channel.raise_limits(registration.max_payload_bytes + 8)
 
     def _prove(self) -> None:
         """Stop counting this connection as one that has proved nothing."""

@@ -286,9 +286,7 @@ class ServerRun:
             return False
         same_name = hmac.compare_digest(a, a_again)
         same_random = hmac.compare_digest(rb, rb_again)
-        return (
-            hmac.compare_digest(_hk(key, a, rb), hk) and same_name and same_random
-        )
+        return hmac.compare_digest(_hk(key, a, rb), hk) and same_name and same_random
 
 
 def receive_claim(with_token: bool) -> Handshake[ServerRun]:

@@ -116,7 +116,8 @@ class SecurityState:
             return self._given_map
         if not path:
             return IdentityMap()
-        return read_identity_map(path, self._files, assume_names)
+        exclude = knobs.text("LOCAL_CONFIG_DIR_EXCLUDE_REGEXP") or ""
+        return read_identity_map(path, self._files, assume_names, exclude)
 
     def _read_policies(self, knobs: Knobs, credentials: Credentials) -> Policies:
         """The policies of a configuration, whose other knobs are looked at, too."""
@@ -124,9 +125,7 @@ class SecurityState:
         knobs.boolean(ADDRESS_CHECK_KNOB, False)
 
         def usable(permission: Permission) -> Collection[str]:
-            return usable_methods(
-                knobs, self.host.own_user, permission, credentials
-            )
+            return usable_methods(knobs, self.host.own_user, permission, credentials)
 
         return Policies(knobs, usable)
 

@@ -38,7 +38,7 @@ __all__ = [
     "token_place",
 ]
 
-_IS_PASSWORD: Final = "SEC_TOKEN_POOL_SIGNING_KEY_IS_PASSWORD"
+_POOL_KEY_KNOB: Final = "SEC_TOKEN_POOL_SIGNING_KEY_IS_PASSWORD"
 _EXCLUDE: Final = "LOCAL_CONFIG_DIR_EXCLUDE_REGEXP"
 
 
@@ -72,7 +72,7 @@ class _NoFiles:
     def read_text(self, path: str) -> str | None:
         return None
 
-    def directory_files(self, path: str) -> tuple[str, ...] | None:
+    def directory_files(self, path: str, exclude: str) -> tuple[str, ...] | None:
         return None
 
     def read_secret(self, path: str) -> bytes | None:
@@ -182,7 +182,7 @@ def load_credentials(
     """
     problems: list[str] = []
     keys: dict[str, SigningKey] = {}
-    is_password = knobs.boolean(_IS_PASSWORD, False)
+    is_password = knobs.boolean(_POOL_KEY_KNOB, False)
 
     def add_key(name: str, path: str) -> None:
         content = files.read_secret(path)

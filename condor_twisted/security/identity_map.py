@@ -1,10 +1,10 @@
-"""CERTIFICATE_MAPFILE: from the name that a method knows to the name in the pool.
+r"""CERTIFICATE_MAPFILE: from the name that a method knows to the name in the pool.
 
 Layout: lines of three fields that blanks separate: a method, a principal, a canonical
-name. A field may be in double quotes, in which ``\\"`` and ``\\\\`` stand for
+name. A field may be in double quotes, in which ``\"`` and ``\\`` stand for
 themselves. Empty lines and lines that begin with ``#`` are left out. The principal is a
 regular expression that matches anywhere in the name; the first line that matches
-counts. ``\\0`` to ``\\9`` in the canonical name stand for the match and its groups.
+counts. ``\0`` to ``\9`` in the canonical name stand for the match and its groups.
 ``@include path`` reads another file, or every file of a directory, in which nothing is
 included.
 
@@ -42,10 +42,12 @@ class MapFiles(Protocol):
     def read_text(self, path: str) -> str | None:
         """A file's text; ``None`` if it cannot be read."""
 
-    def directory_files(self, path: str) -> tuple[str, ...] | None:
+    def directory_files(self, path: str, exclude: str) -> tuple[str, ...] | None:
         """The paths of a directory's files, in order; ``None`` if it is none.
 
-        Files that a configuration directory leaves out are left out here, too.
+        Args:
+            path: The directory.
+            exclude: Names that this regular expression matches are left out.
         """
 
 
@@ -132,7 +134,7 @@ class IdentityMap:
 
 
 def _fill_in(canonical: str, groups: tuple[str, ...]) -> str:
-    """The canonical name with the groups in place of ``\\0`` to ``\\9``."""
+    r"""The canonical name with the groups in place of ``\0`` to ``\9``."""
     parts: list[str] = []
     at = 0
     while at < len(canonical):
@@ -199,8 +201,9 @@ def _read_field(line: str, at: int, *, slashes: bool = False) -> _Field:
 class _Reader:
     """Reads map files into a map."""
 
-    def __init__(self, files: MapFiles, assume_names: bool) -> None:
+    def __init__(self, files: MapFiles, assume_names: bool, exclude: str) -> None:
         self.files = files
+        self.exclude = exclude
         self.assume_names = assume_names
         self.map = IdentityMap()
 
@@ -255,18 +258,21 @@ class _Reader:
             return
         if not named.startswith("/"):
             named = path[: path.rfind("/") + 1] + named
-        listed = self.files.directory_files(named)
+        listed = self.files.directory_files(named, self.exclude)
         for each in (named,) if listed is None else listed:
             self.read(each, may_include=False)
 
 
-def read_identity_map(path: str, files: MapFiles, assume_names: bool) -> IdentityMap:
+def read_identity_map(
+    path: str, files: MapFiles, assume_names: bool = False, exclude: str = ""
+) -> IdentityMap:
     """Read a map file and what it includes.
 
     Args:
         path: CERTIFICATE_MAPFILE.
         files: Reads files.
         assume_names: CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS.
+        exclude: LOCAL_CONFIG_DIR_EXCLUDE_REGEXP.
 
     Returns:
         The map; one that maps nothing where the file cannot be read.
@@ -274,8 +280,6 @@ def read_identity_map(path: str, files: MapFiles, assume_names: bool) -> Identit
     Raises:
         ConfigError: A line has a regular expression that cannot be matched here.
     """
-    reader = _Reader(files, assume_names)
+    reader = _Reader(files, assume_names, exclude)
     reader.read(path, may_include=True)
     return reader.map
-
-

@@ -199,7 +199,9 @@ class LinearPattern:
         if slots is None:
             return None
         return tuple(
-            subject[slots[at] : slots[at + 1]] if slots[at] >= 0 <= slots[at + 1] else ""
+            subject[slots[at] : slots[at + 1]]
+            if slots[at] >= 0 <= slots[at + 1]
+            else ""
             for at in range(0, len(slots), 2)
         )
 
@@ -284,9 +286,12 @@ class LinearPattern:
                     if slots[0] < at:
                         best = (slots[0], at, *slots[2:])
                         break
-                elif isinstance(instruction, _Take) and at < len(subject):
-                    if instruction.characters.has(subject[at]):
-                        threads.append((place + 1, slots))
+                elif (
+                    isinstance(instruction, _Take)
+                    and at < len(subject)
+                    and instruction.characters.has(subject[at])
+                ):
+                    threads.append((place + 1, slots))
             if not threads and best is not None:
                 break
         return best

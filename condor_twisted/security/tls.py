@@ -192,7 +192,9 @@ class TlsExchange:
 
     # -- turns
 
-    def _take_turns(self, work: Callable[[], TlsStatus], first: bool) -> Handshake[None]:
+    def _take_turns(
+        self, work: Callable[[], TlsStatus], first: bool
+    ) -> Handshake[None]:
         """Send and receive in turn until both sides hold.
 
         Args:
@@ -219,7 +221,9 @@ class TlsExchange:
 
     def _their_reason(self, work: Callable[[], TlsStatus], ours: TlsStatus) -> str:
         """What an alert of the other side's says, if there was one."""
-        if ours is not TlsStatus.HOLDING:
+        if ours is TlsStatus.HOLDING:
+            self._attempt(lambda: self.connection.recv(1))
+        else:
             work()
         return f"the other side gave up{': ' + self._problem if self._problem else ''}"
 
@@ -286,14 +290,14 @@ class TlsExchange:
 
     def _read(self, received: bytearray, limit_bytes: int) -> TlsStatus:
         """Read what there is, up to a limit."""
-        while len(received) < limit_bytes:
-            wanted = min(16384, limit_bytes - len(received))
-            status = self._attempt(
-                lambda wanted=wanted: received.extend(self.connection.recv(wanted))
-            )
-            if status is not TlsStatus.HOLDING:
-                return status
-        return TlsStatus.HOLDING
+        status = TlsStatus.HOLDING
+        while status is TlsStatus.HOLDING and len(received) < limit_bytes:
+            status = self._attempt(self._read_some(received, limit_bytes))
+        return status
+
+    def _read_some(self, received: bytearray, limit_bytes: int) -> Callable[[], None]:
+        wanted = min(16384, limit_bytes - len(received))
+        return lambda: received.extend(self.connection.recv(wanted))
 
 
 def _reason(error: Exception) -> str:
@@ -310,9 +314,9 @@ def _reason(error: Exception) -> str:
 
 
 def one_line_name(certificate: X509) -> str:
-    """The subject of a certificate in one line, ``/O=condor/CN=alice``.
+    r"""The subject of a certificate in one line, ``/O=condor/CN=alice``.
 
-    Bytes that do not print are ``\\xHH``.
+    Bytes that do not print are ``\xHH``.
 
     Source: ``X509_NAME_oneline`` of OpenSSL.
     """

@@ -123,9 +123,7 @@ def token_key(signature: bytes, signed: str) -> bytes:
     Raises:
         ValueError: There is no signature.
     """
-    return derive_secret_key(
-        signature, SEED_A + signed.encode("ascii"), b"master ka"
-    )
+    return derive_secret_key(signature, SEED_A + signed.encode("ascii"), b"master ka")
 
 
 @dataclass(frozen=True, slots=True)

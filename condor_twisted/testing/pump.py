@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -25,7 +25,7 @@ _BUFFER_BYTES = 2**16
 _ROUNDS_LIMIT = 100_000
 
 
-@implementer(ITCPTransport)
+@implementer(ITCPTransport, IPushProducer, IConsumer)
 class MemoryTransport:
     """One end of a connection in memory.
 

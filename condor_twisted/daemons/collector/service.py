@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,18 +33,22 @@ from condor_twisted.daemons.collector.commands import (
     QUERIES,
     UPDATES,
 )
+from condor_twisted.daemons.collector.pool_page import PoolPage
+from condor_twisted.daemons.collector.selection import SelectionJob
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
-from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
-from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.state.refusals import (
+    InvalidationRefused,
+    QueryRefused,
+)
 from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
 from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
-from condor_twisted.daemons.collector.state.work import make_order, read_answer
-from condor_twisted.daemons.collector.turns import in_turns
+from condor_twisted.daemons.collector.turns import Turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
-from condor_twisted.errors import ExpressionError, RemoteProtocolError
+from condor_twisted.errors import ConfigError, RemoteProtocolError
 from condor_twisted.protocols.command_ports import SocketOptions
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
@@ -56,15 +61,17 @@ __all__ = ["Collector"]
 _log = Logger()
 
 DEFAULT_PORT: Final = 9618
+#: How often daemons send their ads, unless they are told otherwise.
+DEFAULT_UPDATE_SECONDS: Final = 300
 #: The clock was set when it is so far from where it should be.
 CLOCK_JUMP_SECONDS: Final = 2.0
 #: Steps of a selection that are made at once, before others get a turn.
 _STEPS_AT_ONCE: Final = 2
-#: Ads in one work order.
-_ORDER_ADS: Final = 500
 #: What a query costs at most, in bytes of its ad.
 _MAX_QUERY_BYTES: Final = 4 << 20
 _MAX_SENDERS: Final = 4096
+#: So many selections and invalidations of peers are under way at once.
+_MAX_UNDER_WAY: Final = 1000
 _ACKNOWLEDGEMENT: Final = (1).to_bytes(8, "big")
 _URGENT_SUBSYSTEMS: Final = frozenset(("NEGOTIATOR", "COLLECTOR"))
 _DONE: Final = object()
@@ -77,11 +84,14 @@ class Collector(Daemon):
         settings: The configuration.
         reactor: Where to run; Twisted's global one by default.
         unix_time: The wall clock.
+        http: Where the pool page is, a server endpoint of Twisted's; ``None`` or
+            ``none`` for no page.
         arguments: See `Daemon`.
 
     Attributes:
         state: What the collector knows.
         workers: Evaluates expensive constraints; there while the service runs.
+        page: The pool page, if there is one.
     """
 
     subsystem: ClassVar[str] = "COLLECTOR"
@@ -92,6 +102,7 @@ class Collector(Daemon):
         reactor: Any = None,
         *,
         unix_time: Callable[[], float] = time.time,
+        http: str | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(settings, reactor, **arguments)
@@ -103,11 +114,18 @@ class Collector(Daemon):
             live_statistics=self._live_statistics,
         )
         self.workers: WorkerPool | None = None
+        self.page: PoolPage | None = None
+        if http is not None and http.lower() != "none":
+            self.page = PoolPage(self, http)
+        self._warm_up_seconds = self.settings.seconds(
+            "UPDATE_INTERVAL", DEFAULT_UPDATE_SECONDS
+        )
+        self._warm_at_seconds = 0.0
         self._clock_offset = 0.0
         self._senders: dict[tuple[str, str | None, str | None], Sender] = {}
         self._sweep_timer: IDelayedCall | None = None
         self._own_ad_timer: IDelayedCall | None = None
-        self._under_way: dict[Deferred[None], None] = {}
+        self._turns: Turns | None = None
         self._register()
 
     def _register(self) -> None:
@@ -162,13 +180,39 @@ class Collector(Daemon):
             ),
         )
 
+    def privilegedStartService(self) -> None:
+        """Open the ports, the page's included.
+
+        Raises:
+            ConfigError: The settings or the page's endpoint have no sense.
+            CannotListenError: A port is taken.
+        """
+        super().privilegedStartService()
+        if self.page is None or self.ports is None:
+            return
+        try:
+            self.page.open(self.reactor)
+        except (ConfigError, CannotListenError, OSError) as error:
+            self._close_now()
+            if self.start_failed is None:
+                raise
+            self.start_failed(error)
+
+    def ready_line(self) -> str:
+        """What to say when commands are accepted: where, and where the page is."""
+        line = super().ready_line()
+        url = "" if self.page is None else self.page.url()
+        return f"{line}, pool page at {url}" if url else line
+
     def startService(self) -> None:
         """Accept commands, and begin to keep house."""
         super().startService()
         if self.ports is None:
             return
         settings = self.state.settings
+        self._turns = Turns(self.reactor)
         self._clock_offset = self._unix_time() - self.reactor.seconds()
+        self._warm_at_seconds = self.reactor.seconds() + self._warm_up_seconds
         self.workers = WorkerPool(
             self.reactor,
             settings.query_workers,
@@ -186,14 +230,21 @@ class Collector(Daemon):
             if timer is not None and timer.active():
                 timer.cancel()
         self._sweep_timer = self._own_ad_timer = None
-        for work in list(self._under_way):
-            work.cancel()
+        if self._turns is not None:
+            self._turns.close()
         stopped = super().stopService()
         workers, self.workers = self.workers, None
         if workers is None:
             return stopped
         closed = workers.close()
         return stopped.addCallback(lambda _: closed)
+
+    def _close_now(self) -> Deferred[Any]:
+        closed = super()._close_now()
+        if self.page is not None:
+            page_closed = self.page.close()
+            closed.addCallback(lambda _: page_closed)
+        return closed
 
     def reconfigured(self) -> None:
         """Take the new settings; the ads stay."""
@@ -209,7 +260,7 @@ class Collector(Daemon):
 
     # Time.
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """The time; when the clock was set, no ad ages by that."""
         now = self._unix_time()
         jump = now - self.reactor.seconds() - self._clock_offset
@@ -218,6 +269,10 @@ class Collector(Daemon):
             self.state.clock_jumped(jump)
             _log.warn("The clock was set by {jump:.0f} seconds", jump=jump)
         return now
+
+    def is_warming_up(self) -> bool:
+        """Whether daemons that run may have had no reason yet to send their ads."""
+        return self.ports is None or self.reactor.seconds() < self._warm_at_seconds
 
     def _schedule_sweep(self) -> None:
         period = self.state.settings.classad_lifetime_seconds
@@ -233,7 +288,7 @@ class Collector(Daemon):
             if sweep.removed:
                 _log.info("Removed {count} stale ads", count=len(sweep.removed))
 
-        work = self._work(self.state.sweep(self._now(), sweep), tell)
+        work = self._work(self.state.sweep(self.now(), sweep), tell)
         if work is not None:
             work.addErrback(_log_failure)
 
@@ -242,18 +297,23 @@ class Collector(Daemon):
         self._own_ad_timer = self.reactor.callLater(
             facts.update_interval_seconds, self._publish_own_ad
         )
-        work = self._work(self.state.publish_own_ad(facts, self._now()))
+        work = self._work(self.state.publish_own_ad(facts, self.now()))
         if work is not None:
             work.addErrback(_log_failure)
 
     def _work(
-        self, steps: Iterator[None], then: Callable[[], object] = lambda: None
+        self,
+        steps: Iterator[None],
+        then: Callable[[], object] = lambda: None,
+        *,
+        is_urgent: bool = True,
     ) -> Deferred[None] | None:
         """Do something, whoever wanted it: a little of it now, the rest in turns.
 
         Args:
             steps: Each step does bounded work.
             then: Called when all is done.
+            is_urgent: Whether it is our own work.
 
         Returns:
             ``None`` if all is done already; else a `Deferred` that fires when it is,
@@ -263,12 +323,12 @@ class Collector(Daemon):
             if next(steps, _DONE) is _DONE:
                 then()
                 return None
-        work = in_turns(steps, self.reactor)
-        self._under_way[work] = None
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        work = turns.run(steps, is_urgent=is_urgent)
         told: Deferred[None] = Deferred()
 
         def finished(result: object) -> None:
-            self._under_way.pop(work, None)
             if not isinstance(result, Failure):
                 then()
             if not told.called:
@@ -281,7 +341,7 @@ class Collector(Daemon):
 
     def _update(self, request: CommandRequest) -> None:
         sender = self._sender(request.peer)
-        now = self._now()
+        now = self.now()
         command = request.command
         if request.encrypted or request.secrets is not None:
             ads = _read_ads(request)
@@ -300,9 +360,13 @@ class Collector(Daemon):
         reader = request.reader()
         ad = reader.get_ad()
         reader.end_of_message()
-        done, steps = self.state.invalidate(request.command, ad, self._now())
+        done, steps = self.state.invalidate(request.command, ad, self.now())
         # It is carried out also if the peer hangs up meanwhile.
-        return self._work(steps, lambda: self._invalidated(request, done))
+        if self._is_overloaded and not done.by_key:
+            raise InvalidationRefused("too much is under way already")
+        return self._work(
+            steps, lambda: self._invalidated(request, done), is_urgent=False
+        )
 
     def _invalidated(self, request: CommandRequest, done: Invalidation) -> None:
         if self.server is not None:
@@ -366,7 +430,7 @@ class Collector(Daemon):
         ad = reader.get_ad()
         reader.end_of_message()
         requester = self._requester(request, ad)
-        plan = self.state.plan_query(request.command, ad, requester, self._now())
+        plan = self.state.plan_query(request.command, ad, requester, self.now())
         if not plan.is_expensive:
             steps = plan.select()
             for _ in range(_STEPS_AT_ONCE):
@@ -376,6 +440,11 @@ class Collector(Daemon):
                     return self._answer(request, plan)
             return self._select_in_turns(request, plan, steps)
         return self._select_by_worker(request, plan)
+
+    @property
+    def _is_overloaded(self) -> bool:
+        """Whether no further long work is taken on."""
+        return self._turns is not None and len(self._turns) >= _MAX_UNDER_WAY
 
     def _requester(self, request: CommandRequest, ad: EncodedAd) -> Requester:
         peer = request.peer
@@ -407,33 +476,65 @@ class Collector(Daemon):
         if second is None:
             request.reply(first)
             return None
-        return request.reply_parts(chain((first, second), pieces))
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        return request.reply_parts(chain((first, second), turns.paced(pieces)))
 
     async def _select_in_turns(
         self, request: CommandRequest, plan: QueryPlan, steps: Iterator[None]
     ) -> None:
-        await in_turns(steps, self.reactor)
+        await self._steps_of_selecting(steps, _is_urgent(request))
         if plan.is_expensive:
             await self._select_by_worker(request, plan)
             return
         await _finish(self._answer(request, plan))
 
+    def _steps_of_selecting(
+        self, steps: Iterator[None], is_urgent: bool
+    ) -> Deferred[None]:
+        turns = self._turns
+        if turns is None or self._is_overloaded:
+            self.state.statistics.dropped_queries.total += 1
+            raise NoRoom("too much is under way already")
+        return turns.run(steps, is_urgent=is_urgent)
+
     async def _select_by_worker(self, request: CommandRequest, plan: QueryPlan) -> None:
+        await self._work_off(plan, _is_urgent(request))
+        await _finish(self._answer(request, plan))
+
+    def select(self, plan: QueryPlan) -> Deferred[None]:
+        """Find the ads that a query wants, in turns or by a worker.
+
+        Args:
+            plan: A query that was planned by the state, and did not select yet.
+
+        Returns:
+            Fires when the plan has its hits; fails with `QueryRefused` if the query
+            cannot be evaluated, and with `NoRoom` if not now.
+        """
+        return Deferred.fromCoroutine(self._select(plan))
+
+    async def _select(self, plan: QueryPlan) -> None:
+        if not plan.is_expensive:
+            await self._steps_of_selecting(plan.select(), False)
+        if plan.is_expensive:
+            await self._work_off(plan, False)
+        else:
+            subsystem = plan.requester.subsystem
+            self.state.statistics.count_query(subsystem, in_process=True)
+
+    async def _work_off(self, plan: QueryPlan, is_urgent: bool) -> None:
+        """Have a worker select."""
         workers = self.workers
         if workers is None or workers.limit <= 0:
             raise QueryRefused("there are no workers for expensive constraints")
         self.state.statistics.count_query(plan.requester.subsystem, in_process=False)
-        job = _SelectionJob(plan)
+        job = SelectionJob(plan)
         try:
-            await workers.run(
-                job.orders(),
-                job.take,
-                is_urgent=plan.requester.subsystem in _URGENT_SUBSYSTEMS,
-            )
+            await workers.run(job.orders(), job.take, is_urgent=is_urgent)
         except NoRoom:
             self.state.statistics.dropped_queries.total += 1
             raise
-        await _finish(self._answer(request, plan))
 
     # The collector's own ad.
 
@@ -464,54 +565,11 @@ class Collector(Daemon):
         return values
 
 
-class _SelectionJob:
-    """The selection of one query as work orders.
-
-    Args:
-        plan: The query; each of its parts is selected in turn.
-    """
-
-    def __init__(self, plan: QueryPlan) -> None:
-        self._plan = plan
-        self._part: QueryPart | None = None
-        self._asked: list[AdRecord] = []
-
-    def orders(self) -> Iterator[bytes]:
-        """The orders; the answer to one must be taken before the next is made."""
-        plan = self._plan
-        for part in plan.parts:
-            constraint = part.constraint
-            self._part = part
-            for table in part.tables:
-                records = list(table.records.values())
-                for start in range(0, len(records), _ORDER_ADS):
-                    left = plan.left_for(part)
-                    if left <= 0:
-                        break
-                    some = records[start : start + _ORDER_ADS]
-                    plan.examined += len(some)
-                    if constraint is None:
-                        plan.take(part, some[:left])
-                        continue
-                    self._asked = some
-                    yield make_order(
-                        constraint.text, constraint.references, some, plan.now
-                    )
-
-    def take(self, answer: bytes) -> bool:
-        """Take an answer."""
-        assert self._part is not None
-        try:
-            verdicts = read_answer(answer, len(self._asked))
-        except ExpressionError as error:
-            raise QueryRefused(str(error)) from error
-        hits = [
-            record
-            for record, matches in zip(self._asked, verdicts, strict=True)
-            if matches
-        ]
-        self._plan.take(self._part, hits[: self._plan.left_for(self._part)])
-        return True
+def _is_urgent(request: CommandRequest) -> bool:
+    """Whether a negotiator or a collector asks, and is one as far as rights go."""
+    return request.peer.subsystem in _URGENT_SUBSYSTEMS and (
+        request.holds(Permission.NEGOTIATOR) or request.holds(Permission.DAEMON)
+    )
 
 
 async def _finish(result: object) -> None:

@@ -7,7 +7,9 @@ from typing import ClassVar
 from twisted.application.service import IService
 
 from condor_twisted.daemoncore.options import DaemonOptions, make_service
+from condor_twisted.daemons.collector.pool_page import DEFAULT_ENDPOINT
 from condor_twisted.daemons.collector.service import Collector
+from condor_twisted.errors import ConfigError
 
 __all__ = ["Options", "makeService"]
 
@@ -20,4 +22,11 @@ class Options(DaemonOptions):
 
 def makeService(options: Options) -> IService:
     """The collector that a command line asks for."""
-    return make_service(Collector, options)
+    try:
+        is_embedded = options.configuration().is_embedded
+    except ConfigError as error:
+        options.fail(error)
+    http = options["http"]
+    if http is None and is_embedded:
+        http = DEFAULT_ENDPOINT
+    return make_service(Collector, options, http=http)

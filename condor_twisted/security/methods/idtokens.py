@@ -1,8 +1,8 @@
 """IDTOKENS: the client has a token that the server could have made.
 
-The messages are those of `condor_twisted.security.akep2`, in version 2. The client sends
-its token without the signature; the server makes the signature again with the signing
-key that the token names, and both prove to each other that they have it.
+The messages are those of `condor_twisted.security.akep2`, in version 2. The client
+sends its token without the signature; the server makes the signature again with the
+signing key that the token names, and both prove to each other that they have it.
 
 Without a token, whoever can read a signing key that the server has, too, makes one for
 the occasion.
@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from condor_twisted.classad.expressions import (
-    ExpressionsUnavailable,
-    TooExpensive,
-    evaluate,
-)
+from condor_twisted.classad.expressions import TooExpensive, evaluate
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import TokenRefused
+from condor_twisted.errors import (
+    AuthenticationFailed,
+    ExpressionsUnavailable,
+    TokenRefused,
+)
 from condor_twisted.security.akep2 import (
     NEW_POOL_USER,
     OLD_POOL_USER,
@@ -32,7 +32,7 @@ from condor_twisted.security.akep2 import (
     receive_claim,
 )
 from condor_twisted.security.credentials import Credentials, token_place
-from condor_twisted.security.identity import make_user
+from condor_twisted.security.identity import check_user, make_user
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods.base import (
@@ -183,9 +183,8 @@ class IdTokensMethod(AuthenticationMethod):
                 "the client's proof is not accepted",
                 problem or "the client has not the signature of its token",
             )
-        user, at, domain = token.subject.rpartition("@")
         return AuthResult(
-            user=make_user(user, domain) if at else token.subject,
+            user=_user_of(token),
             limits=token.limits,
             attributes=token.attributes(),
         )
@@ -214,6 +213,10 @@ class IdTokensMethod(AuthenticationMethod):
         user, _, domain = token.subject.rpartition("@")
         if domain.lower() == POOL_DOMAIN and user not in _POOL_USERS:
             raise TokenRefused("the token's subject has a reserved domain")
+        try:
+            check_user(self.used_name, _user_of(token), self.domains)
+        except AuthenticationFailed as error:
+            raise TokenRefused(error.reason) from error
         text = next(filter(None, map(security.knobs.text, _REVOCATION)), None)
         if text is None:
             return
@@ -227,3 +230,9 @@ class IdTokensMethod(AuthenticationMethod):
             value = None
         if not isinstance(value, (bool, int, float)) or value != 0:
             raise TokenRefused("the token is revoked")
+
+
+def _user_of(token: Token) -> str:
+    """The user that a token names."""
+    user, at, domain = token.subject.rpartition("@")
+    return make_user(user, domain) if at else token.subject

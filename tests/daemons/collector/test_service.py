@@ -489,6 +489,39 @@ class TimeTests(CollectorTestCase):
         values = dict(line.split(" = ", 1) for line in lines)
         self.assertGreaterEqual(int(values["LastHeardFrom"]), int(WALL) + 900)
 
+    def test_own_ad_has_the_sums_of_updates(self) -> None:
+        """The own ad counts itself and the others, stored as well as refreshed."""
+        for number in (1, 2, 5):
+            self.update(
+                Command.UPDATE_MASTER_AD,
+                {
+                    "Name": "m",
+                    "UpdateSequenceNumber": number,
+                    "DaemonStartTime": 100,
+                },
+            )
+        stored, fresh = (
+            dict(line.split(" = ", 1) for ad in ads for line in ad)
+            for ads in (
+                self.query(Command.QUERY_ANY_ADS, {"Requirements": X("HostsTotal==0")}),
+                self.query(Command.QUERY_COLLECTOR_ADS),
+            )
+        )
+        self.assertEqual(stored["UpdatesTotal"], "1")
+        self.assertEqual(stored["UpdatesTotal_Collector"], "1")
+        self.assertEqual(fresh["UpdatesTotal"], "4")
+        self.assertEqual(fresh["UpdatesTotal_Master"], "3")
+        self.assertEqual(fresh["UpdatesLost"], "2")
+        self.assertEqual(fresh["UpdatesLostRatio"], "0.5")
+        self.assertEqual(fresh["RecentUpdatesLostRatio"], "0.5")
+        self.assertEqual(fresh["UpdatesLostMax"], "2")
+        self.assertEqual(fresh["RecentUpdatesLostMax"], "2")
+        self.reactor.advance(1300)
+        (lines,) = self.query(Command.QUERY_COLLECTOR_ADS)
+        values = dict(line.split(" = ", 1) for line in lines)
+        self.assertEqual(values["UpdatesLostMax"], "2")
+        self.assertEqual(values["RecentUpdatesLostMax"], "0")
+
     def test_sweep(self) -> None:
         """Old ads go at the sweep after their lifetime."""
         self.reactor.advance(10)

@@ -5,7 +5,7 @@ Source: ``src/condor_collector.V6/collector_stats.cpp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -161,6 +161,36 @@ class RecentCounter:
         del self._before[: -self._slots]
 
 
+class RecentMaximum:
+    """A maximum over all time, and one over the last while.
+
+    Args:
+        slots: Into how many parts the while is divided.
+    """
+
+    __slots__ = ("_parts", "_slots", "overall")
+
+    def __init__(self, slots: int) -> None:
+        self.overall = 0
+        self._slots = max(1, slots)
+        self._parts = [0]
+
+    @property
+    def recent(self) -> int:
+        """The maximum over the last while."""
+        return max(self._parts)
+
+    def note(self, value: int) -> None:
+        """Take a value into account."""
+        self.overall = max(self.overall, value)
+        self._parts[-1] = max(self._parts[-1], value)
+
+    def advance(self, steps: int) -> None:
+        """Let so many parts of the while pass."""
+        self._parts.extend([0] * min(steps, self._slots))
+        del self._parts[: -self._slots]
+
+
 class _Updates:
     """The counters of one label."""
 
@@ -170,12 +200,17 @@ class _Updates:
         self.total = RecentCounter(slots)
         self.initial = RecentCounter(slots)
         self.lost = RecentCounter(slots)
-        self.largest_loss = 0
+        self.largest_loss = RecentMaximum(slots)
 
     def __iter__(self) -> Iterator[tuple[str, RecentCounter]]:
         yield "UpdatesTotal", self.total
         yield "UpdatesInitial", self.initial
         yield "UpdatesLost", self.lost
+
+
+def _loss_ratio(sums: Mapping[str, int]) -> float:
+    total = sums["UpdatesTotal"]
+    return sums["UpdatesLost"] / total if total else 0.0
 
 
 class UpdateStatistics:
@@ -221,8 +256,7 @@ class UpdateStatistics:
             updates.initial.total += 1
         elif dropped:
             updates.lost.total += dropped
-            if dropped > updates.largest_loss:
-                updates.largest_loss = dropped
+            updates.largest_loss.note(dropped)
 
     def daemon(self, label: str, name: str, address: str) -> DaemonUpdates:
         """The counters of one daemon, made at first use."""
@@ -262,6 +296,7 @@ class UpdateStatistics:
         for updates in self._by_label.values():
             for _, counter in updates:
                 counter.advance(steps)
+            updates.largest_loss.advance(steps)
         for counters in (self.in_process_queries, self.worker_queries):
             for counter in counters.values():
                 counter.advance(steps)
@@ -305,10 +340,12 @@ class UpdateStatistics:
                 recent[name] += counter.recent
         values.update(sums)
         values.update({f"Recent{name}": value for name, value in recent.items()})
-        total = sums["UpdatesTotal"]
-        values["UpdatesLostRatio"] = sums["UpdatesLost"] / total if total else 0.0
-        values["UpdatesLostMax"] = max(
-            (each.largest_loss for each in self._by_label.values()), default=0
+        losses = [each.largest_loss for each in self._by_label.values()]
+        values["UpdatesLostRatio"] = _loss_ratio(sums)
+        values["RecentUpdatesLostRatio"] = _loss_ratio(recent)
+        values["UpdatesLostMax"] = max((each.overall for each in losses), default=0)
+        values["RecentUpdatesLostMax"] = max(
+            (each.recent for each in losses), default=0
         )
         for label, updates in self._by_label.items():
             if not _is_name(label):

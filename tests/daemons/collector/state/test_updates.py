@@ -157,6 +157,22 @@ class StampTests(SynchronousTestCase):
         lines = self._master({})
         self.assertEqual([line for line in lines if line.startswith("Updates")], [])
 
+    def test_no_daemon_name_no_statistics(self) -> None:
+        """An ad with a key but neither Name nor Machine gets none either."""
+        sent: dict[str, AdValue] = {
+            "HashName": "h",
+            "Owner": "o",
+            "ScheddName": "s",
+            "MyAddress": ADDRESS,
+        }
+        pool = Pool()
+        pool.update(70, sent)
+        (record,) = pool.state.store.table(kinds.GRID).records.values()
+        self.assertIsNone(record.raw(b"updatestotal"))
+        pool.update(70, {**sent, "Machine": "m", "SlotID": 1})
+        (record,) = pool.state.store.table(kinds.GRID).records.values()
+        self.assertEqual(record.raw(b"updatestotal"), b"1")
+
     def test_mnh_5_9_sent_stamps_are_replaced(self) -> None:
         """What a client sends under the collector's names is nowhere to be seen."""
         forged: dict[str, AdValue] = {
@@ -231,6 +247,25 @@ class StampTests(SynchronousTestCase):
             )
             self.assertLess(int(values["UpdatesLost"]), 1 << 63)
             self.assertEqual(len(values["UpdatesHistory"]), 34)
+
+    def test_mnh_10_4_endless_numbers(self) -> None:
+        """A number of a hundred thousand digits is neither computed nor an error."""
+        digits = b"9" * 100_000
+        for name in (b"UpdateSequenceNumber", b"DaemonStartTime", b"SlotID"):
+            lines = [b'Machine = "m"', b'MyAddress = "<a>"', name + b" = " + digits]
+            self.pool.send(0, ad({"MyType": "Machine"}, lines=lines))
+        lines = [
+            b'Name = "m"',
+            b"LastHeardFrom = " + digits,
+            b"ClassAdLifetime = 5" + digits,
+        ]
+        forwarder = Sender("view@pool", "FS", "view", is_forwarder=True)
+        self.pool.send(2, ad(lines=lines), sender=forwarder)
+        (found,) = self.pool.ask(
+            Command.QUERY_MASTER_ADS, {"Projection": "LastHeardFrom"}
+        )
+        self.assertEqual(found, [f"LastHeardFrom = {NOW}"])
+        self.assertEqual(self.pool.sweep(900), [])
 
     def test_mnh_5_12_change_of_identity_is_told(self) -> None:
         """When an ad's sender changes, the caller learns it."""

@@ -1,0 +1,166 @@
+"""The whole run: every suite, every phase, the real collector first, then ours.
+
+Usage::
+
+    python -m interop [--suite NAME] [--phase NAME] [--reference-only] [--keep]
+
+``CONDOR_TWISTED_CHROOTS`` says where the chroots are or are to be made.
+Exit code: 0 when nothing failed, also when the real HTCondor cannot be had here, which
+the output then says in capitals; 1 when a check failed; 2 for bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from interop import pool, queries, security, volume
+from interop.chroots import SUITES, find_chroot
+from interop.errors import CannotRun
+from interop.peers import OPEN_POLICY, REAL, TWISTED, Kind, start
+from interop.report import Report
+from interop.sandbox import Sandbox
+
+Seen = TypeVar("Seen")
+_PHASES = ("queries", "security", "pool")
+
+
+class _Run:
+    """One suite's run.
+
+    Args:
+        suite: Its name.
+        root: Its chroot.
+        work: A directory of its own for logs.
+        other: What is compared with the real collector.
+        report: Gets the checks.
+    """
+
+    def __init__(
+        self, suite: str, root: Path, work: Path, other: Kind, report: Report
+    ) -> None:
+        self._suite = suite
+        self._root = root
+        self._work = work
+        self._other = other
+        self._report = report
+
+    def phase(self, name: str) -> None:
+        """Run one phase of `_PHASES`."""
+        {"queries": self._queries, "security": self._security, "pool": self._pool}[
+            name
+        ]()
+
+    def _queries(self) -> None:
+        self._both("queries and a thousand ads", self._drive, queries.compare)
+
+    def _drive(self, kind: Kind, sandbox: Sandbox) -> queries.Recording:
+        with start(kind, sandbox, OPEN_POLICY) as collector:
+            recording = queries.drive(collector, self._report, sandbox.work)
+            volume.check_volume(collector, self._report, sandbox.work)
+        return recording
+
+    def _security(self) -> None:
+        self._both(
+            "security in the packages' default configuration",
+            lambda kind, sandbox: security.check_security(
+                kind, sandbox, self._report, sandbox.work
+            ),
+            security.compare,
+        )
+
+    def _pool(self) -> None:
+        self._both(
+            "a real pool and a job",
+            lambda kind, sandbox: pool.run_pool(
+                kind, sandbox, self._report, sandbox.work
+            ),
+            pool.compare,
+        )
+
+    def _both(
+        self,
+        title: str,
+        observe: Callable[[Kind, Sandbox], Seen],
+        compare: Callable[[Report, Seen, Seen], None],
+    ) -> None:
+        """Observe the real collector and the other one, then compare."""
+        seen: list[Seen] = []
+        for number, kind in enumerate((REAL, self._other)):
+            self._report.section(f"{self._suite}: {title}: the {kind.name} collector")
+            work = self._work / f"{title.replace(' ', '-')}-{number}-{kind.name}"
+            work.mkdir()
+            with (
+                self._report.guarded(f"{kind.name}: {title}"),
+                Sandbox(self._root, work) as sandbox,
+            ):
+                seen.append(observe(kind, sandbox))
+        if len(seen) == 2:
+            self._report.section(f"{self._suite}: {title}: compared")
+            compare(self._report, seen[0], seen[1])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m interop", description=__doc__)
+    parser.add_argument("--suite", action="append", choices=SUITES)
+    parser.add_argument("--phase", action="append", choices=_PHASES)
+    parser.add_argument(
+        "--reference-only",
+        action="store_true",
+        help="compare the real collector with itself, to prove the comparison",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep logs of a good run too"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run what the command line asks for.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    base = Path(tempfile.mkdtemp(prefix="condor-twisted-interop-", dir="/tmp"))
+    base.chmod(0o755)
+    report = Report(base / "differences.txt")
+    not_run: list[str] = []
+    finished = False
+    try:
+        for suite in arguments.suite or SUITES:
+            work = base / suite
+            work.mkdir()
+            try:
+                run = _Run(
+                    suite,
+                    find_chroot(suite),
+                    work,
+                    REAL if arguments.reference_only else TWISTED,
+                    report,
+                )
+                for phase in arguments.phase or _PHASES:
+                    run.phase(phase)
+            except CannotRun as error:
+                not_run.append(f"INTEROP NOT RUN: {suite}: {error.why}")
+                print(not_run[-1], flush=True)
+        finished = True
+    finally:
+        if arguments.keep or report.failed_count or not finished:
+            print(f"\nlogs are in {base}", flush=True)
+        else:
+            shutil.rmtree(base, ignore_errors=True)
+    for line in not_run:
+        print(line, flush=True)
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tests of our daemons against peers that are HTCondor's own."""
