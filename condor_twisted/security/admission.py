@@ -29,6 +29,9 @@ __all__ = ["admit", "holds", "unmet_requirement"]
 
 #: Methods that no list names: sessions that were set up without the network.
 _EXEMPT_METHODS = frozenset({"FAMILY", "MATCH"})
+#: Methods whose client may be nobody in particular: it has run authentication, and
+#: the lists decide what nobody may.
+_NAMELESS_METHODS = frozenset({"SSL"})
 _REQUIRED = FeatureLevel.REQUIRED
 
 
@@ -42,7 +45,9 @@ def unmet_requirement(policy: SidePolicy, peer: Peer) -> str | None:
     level = policy.permission.name
     if policy.problem is not None:
         return f"the security policy of {level} cannot be met: {policy.problem}"
-    if policy.authentication_wish is _REQUIRED and peer.method is None:
+    if policy.authentication_wish is _REQUIRED and not (
+        peer.is_authenticated or peer.method in _NAMELESS_METHODS
+    ):
         return f"{level} requires authentication"
     if policy.negotiation is _REQUIRED and not peer.negotiated:
         return f"{level} requires negotiation"
