@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,24 +17,29 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import CondorTwistedError, PeerClosed
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
+from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.steps import (
     EnableProtection,
+    EvaluateCondition,
     Handshake,
     LookupHost,
     LookupUser,
     MakeDirectory,
     MakeTemporaryName,
+    OpenTls,
     PathKind,
     PathStatus,
+    ReadTokens,
     ReceiveMessage,
     RemoveDirectory,
     SendMessage,
     StatPath,
     Step,
 )
+from condor_twisted.security.tls_settings import TlsSettings
 from condor_twisted.wire.ciphers import (
     AesGcmProtection,
     CfbCipher,
@@ -86,6 +92,53 @@ class DictKnobs:
 
 
 @dataclass
+class FakeFiles:
+    """Files out of dicts.
+
+    Args:
+        secrets: Secret files that are ours alone.
+        texts: Files that anybody may read.
+        unlistable: Directories that cannot be listed.
+    """
+
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    unlistable: tuple[str, ...] = ()
+    read: list[str] = field(default_factory=list)
+
+    def read_text(self, path: str) -> str | None:
+        """A text."""
+        return self.texts.get(path)
+
+    def directory_files(self, path: str, exclude: str) -> tuple[str, ...] | None:
+        """The paths below a directory."""
+        found = tuple(
+            each for each in sorted(self.texts) if each.startswith(f"{path}/")
+        )
+        return found or None
+
+    def read_secret(self, path: str) -> bytes | None:
+        """A secret."""
+        self.read.append(path)
+        return self.secrets.get(path)
+
+    def secret_names(self, directory: str, exclude: str) -> tuple[str, ...] | None:
+        """The names below a directory."""
+        if directory in self.unlistable:
+            return None
+        return tuple(
+            name
+            for path in sorted(self.secrets)
+            for parent, _, name in (path.rpartition("/"),)
+            if parent == directory and not (exclude and re.search(exclude, name))
+        )
+
+    def is_readable(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return path in self.secrets or path in self.texts
+
+
+@dataclass
 class FakeHost:
     """A host that answers the steps of a handshake out of dicts."""
 
@@ -97,6 +150,9 @@ class FakeHost:
     uid: int = 33
     temporary_random: str = "XXXabc123"
     can_name: bool = True
+    files: FakeFiles = field(default_factory=FakeFiles)
+    tls: Callable[[TlsSettings], Any] = lambda settings: None
+    values: dict[bytes, object] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
@@ -124,6 +180,12 @@ class FakeHost:
             return self.users.get(step.uid)
         if isinstance(step, LookupHost):
             return self.names.get(step.address, ())
+        if isinstance(step, ReadTokens):
+            return find_tokens(step, self.files)
+        if isinstance(step, OpenTls):
+            return self.tls(step.settings)
+        if isinstance(step, EvaluateCondition):
+            return self.values.get(step.text)
         raise AssertionError(f"no host answers {step}")
 
 
@@ -179,6 +241,7 @@ def make_state(
     own_user: str | None = "alice",
     make_key: Callable[[], Any] = make_private_key,
     identity_map: Callable[[str, str], str | None] | None = None,
+    files: FakeFiles | None = None,
     **facts: Any,
 ) -> SecurityState:
     """A security state with the knobs of the recorded pool and these."""
@@ -197,7 +260,8 @@ def make_state(
         now=clock.now,
         unix_time=clock.unix_time,
         make_key=make_key,
-        identity_map=identity_map or (lambda method, name: None),
+        identity_map=identity_map,
+        files=files or FakeFiles(),
     )
 
 
@@ -334,6 +398,39 @@ def run_pair(
     return server
 
 
+def pump(
+    client: Side[Any],
+    server: Side[Any],
+    tamper: Callable[[str, int, bytes], bytes] = lambda direction, index, payload: (
+        payload
+    ),
+) -> None:
+    """Carry messages between two sides until both are done, or gone, or both wait.
+
+    Args:
+        client: One side.
+        server: The other one.
+        tamper: May change a message: direction, its index, its payload.
+    """
+    carried = {"C>S": 0, "S>C": 0}
+    moved = True
+    while moved:
+        moved = False
+        for direction, here, there in (
+            ("C>S", client, server),
+            ("S>C", server, client),
+        ):
+            while carried[direction] < len(here.sent):
+                index = carried[direction]
+                there.message_received(tamper(direction, index, here.sent[index]))
+                carried[direction] += 1
+                moved = True
+        for here, there in ((client, server), (server, client)):
+            if here.done and not there.done and not moved:
+                there.peer_closed()
+                moved = True
+
+
 def load_vector(name: str) -> dict[str, Any]:
     """One recorded conversation."""
     with (VECTORS / f"security-{name}.json").open() as file:
@@ -344,7 +441,7 @@ def load_vector(name: str) -> dict[str, Any]:
 def knobs_of(lines: Iterable[str]) -> dict[str, str]:
     """Knobs out of ``NAME = value`` lines."""
     return {
-        name.strip(): value.strip()
+        name.strip(): value.strip().replace("@POOL@", RECORDED_POOL)
         for name, _, value in (line.partition("=") for line in lines)
     }
 
@@ -397,6 +494,33 @@ class RecordedState(SecurityState):
         return self.recorded_session_id
 
 
+#: Where the files of a recorded pool are.
+RECORDED_POOL = "/pool"
+RECORDED_KNOBS = {
+    "SEC_PASSWORD_DIRECTORY": f"{RECORDED_POOL}/passwd",
+    "SEC_PASSWORD_FILE": f"{RECORDED_POOL}/passwd/POOL",
+    "SEC_TOKEN_POOL_SIGNING_KEY_FILE": f"{RECORDED_POOL}/passwd/POOL",
+    "SEC_TOKEN_DIRECTORY": f"{RECORDED_POOL}/tokens",
+}
+
+
+def recorded_files(vector: Mapping[str, Any]) -> FakeFiles:
+    """The files of a recorded pool."""
+    secrets, directory = vector["secrets"], f"{RECORDED_POOL}/passwd"
+    files = FakeFiles()
+    password = "aac5cc80a9ccc98ea780ce80b1c1939fbfdecd98b1dfda"  # noqa: S105
+    files.secrets[f"{directory}/POOL"] = bytes.fromhex(
+        secrets.get("signing_key_file_hex", password)
+    )
+    files.secrets[f"{directory}/TESTKEY"] = b"another key than that of the pool"
+    if "token" in secrets:
+        files.secrets[f"{RECORDED_POOL}/tokens/token"] = secrets["token"].encode()
+    for name, path in (("host_pem", "host.pem"), ("host_key", "host.key")):
+        files.texts[f"{RECORDED_POOL}/ssl/{path}"] = secrets.get(name, "")
+    files.texts[f"{RECORDED_POOL}/map"] = secrets.get("mapfile", "")
+    return files
+
+
 class Recording:
     """One side of a recorded conversation, as it is played again.
 
@@ -409,7 +533,8 @@ class Recording:
         self.vector = vector
         self.server = server
         self.own_direction = "S>C" if server else "C>S"
-        self.host = FakeHost()
+        self.files = recorded_files(vector)
+        self.host = FakeHost(files=self.files)
         self.random: dict[int, bytes] = {}
         self.key: Any = None
         first = vector["connections"][0]
@@ -421,7 +546,7 @@ class Recording:
             lines += vector["client_config_extra"]
         self.state = RecordedState(
             DictKnobs(
-                {**POOL_KNOBS, **knobs_of(lines)},
+                {**POOL_KNOBS, **RECORDED_KNOBS, **knobs_of(lines)},
                 "COLLECTOR" if server else request["Subsystem"],
             ),
             recorded_rules(first),
@@ -434,7 +559,8 @@ class Recording:
             ),
             random_bytes=lambda length: self.random[length],
             now=lambda: 1000.0,
-            unix_time=lambda: 1_795_350_000,
+            unix_time=lambda: 1_795_351_000,
+            files=self.files,
             make_key=lambda: self.key,
         )
 
@@ -453,6 +579,10 @@ class Recording:
             if packet.get("encrypted") and packet["dir"] == self.own_direction:
                 self.random[16] = bytes.fromhex(packet["payload"])[:16]
                 break
+        for packet in connection["packets"]:
+            for item in packet.get("fields", ()):
+                if item.get("name") == ("rb" if self.server else "ra") and item["len"]:
+                    self.random[256] = bytes.fromhex(item["hex"])
         own_ad = reply if self.server else request
         exchange = connection.get("ecdh")
         if exchange is not None:
@@ -469,7 +599,7 @@ class Recording:
         elif "ECDHPublicKey" in own_ad:
             self.key = RecordedKey(base64.b64decode(own_ad["ECDHPublicKey"]), b"")
         dialled = request["ConnectSinful"]
-        dialled_port = int(dialled.strip("<>").rpartition(":")[2])
+        dialled_port = int(dialled.strip("<>").partition("?")[0].rpartition(":")[2])
         server_port = dialled_port
         name = field_of(connection, "dirname")
         if name:

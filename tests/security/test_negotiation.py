@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,13 +11,7 @@ from condor_twisted.errors import (
     NoMethodSucceeded,
     PolicyMismatch,
 )
-from condor_twisted.security import method_loop, methods
 from condor_twisted.security.context import HandshakeContext
-from condor_twisted.security.methods.base import (
-    AuthenticationMethod,
-    AuthResult,
-    MethodContext,
-)
 from condor_twisted.security.negotiation import (
     Admission,
     CommandStart,
@@ -28,13 +20,7 @@ from condor_twisted.security.negotiation import (
     read_query_reply,
     serve,
 )
-from condor_twisted.security.steps import (
-    Handshake,
-    PathKind,
-    PathStatus,
-    receive_message,
-    send_message,
-)
+from condor_twisted.security.steps import Handshake, PathKind, PathStatus
 from tests.security.kit import (
     Played,
     Recording,
@@ -56,6 +42,9 @@ ADMITTED = {
     "encrypt-without-authentication": None,
     "udp": "CLAIMTOBE",
     "resume": "CLAIMTOBE",
+    "password": "PASSWORD",
+    "idtokens": "IDTOKENS",
+    "fallback": "CLAIMTOBE",
 }
 
 
@@ -237,68 +226,3 @@ class RecordedClientTests(SynchronousTestCase):
         self.assertTrue(established.resumed)
         assert first.side is not None
         self.assertIs(established.session, first.side.outcome().session)
-
-
-class _ScriptedPassword(AuthenticationMethod):
-    """PASSWORD with its recorded messages, which end in a failure."""
-
-    name = "PASSWORD"
-    used_name = "PASSWORD"
-    bit = 512
-    steps: tuple[bytes, bytes, bytes]
-
-    def client(self, context: MethodContext) -> Handshake[AuthResult]:
-        """Send the first and the third message."""
-        yield from send_message(self.steps[0])
-        yield from receive_message()
-        yield from send_message(self.steps[2])
-        raise self.failure("the recorded server has another password")
-
-    def server(self, context: MethodContext) -> Handshake[AuthResult]:
-        """Send the second message."""
-        yield from receive_message()
-        yield from send_message(self.steps[1])
-        yield from receive_message()
-        raise self.failure("the recorded client has another password")
-
-
-class FallbackTests(SynchronousTestCase):
-    """One method fails, the next one succeeds."""
-
-    @contextmanager
-    def password(self, vector: dict[str, Any]) -> Iterator[None]:
-        """Have the scripted method among the others for a while."""
-        payloads = [
-            bytes.fromhex(packet["payload"])
-            for packet in vector["connections"][0]["packets"]
-            if packet.get("note", "").startswith("PASSWORD step")
-        ]
-        _ScriptedPassword.steps = (payloads[0], payloads[1], payloads[2])
-        every: tuple[type[AuthenticationMethod], ...] = (
-            *methods.METHODS,
-            _ScriptedPassword,
-        )
-        by_name = {method.name: method for method in every}
-        self.patch(methods, "METHODS", every)
-        self.patch(methods, "_BY_NAME", by_name)
-        self.patch(method_loop, "find_method", by_name.get)
-        yield
-
-    def test_server(self) -> None:
-        """The server goes on with the client's next mask."""
-        vector = load_vector("fallback")
-        with self.password(vector):
-            recording = Recording(vector, server=True)
-            played = play_server(recording)
-        self.assertEqual(played.differences, [])
-        assert played.side is not None
-        self.assertEqual(played.side.outcome().peer.method, "CLAIMTOBE")
-
-    def test_client(self) -> None:
-        """The client takes the failed method off its mask."""
-        vector = load_vector("fallback")
-        with self.password(vector):
-            played = play_client(Recording(vector, server=False))
-        self.assertEqual(played.differences, [])
-        assert played.side is not None
-        self.assertEqual(played.side.outcome().session.method, "CLAIMTOBE")
