@@ -15,6 +15,7 @@ Whose fault is it? That is the first question, so it is the first branch::
     |   |-- NoMethodSucceeded       every method failed; lists the attempts
     |   |-- AuthorizationDenied     known, but not allowed
     |   |-- SessionUnknown          a session that we do not (or no longer) have
+    |   |-- TlsFailed               TLS did not come about
     |   `-- TokenRefused            no token, or none that is accepted
     |-- CommandRefused              a peer turned our command down
     |-- ConfigError                 a configuration that cannot be used
@@ -51,6 +52,7 @@ __all__ = [
     "RemoteProtocolError",
     "SecurityError",
     "SessionUnknown",
+    "TlsFailed",
     "TokenRefused",
     "TrailingData",
 ]
@@ -200,6 +202,10 @@ class SessionUnknown(SecurityError):
 
     HTCondor's return code on the wire is ``SID_NOT_FOUND``.
     """
+
+
+class TlsFailed(SecurityError):
+    """TLS within a handshake did not come about, and both sides know it."""
 
 
 class TokenRefused(SecurityError):

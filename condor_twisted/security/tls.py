@@ -24,17 +24,21 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from condor_twisted.errors import LimitExceeded, MalformedMessage, TrailingData
+from condor_twisted.errors import (
+    LimitExceeded,
+    MalformedMessage,
+    TlsFailed,
+    TrailingData,
+)
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 
 if TYPE_CHECKING:
-    from OpenSSL.crypto import X509
+    from cryptography.x509 import Certificate
     from OpenSSL.SSL import Connection, Context
 
 __all__ = [
     "TlsExchange",
-    "TlsFailed",
     "TlsStatus",
     "matches_host",
     "name_of_peer",
@@ -59,10 +63,6 @@ class TlsStatus(IntEnum):
     RECEIVING = 2
     QUITTING = 3
     HOLDING = 4
-
-
-class TlsFailed(Exception):
-    """TLS did not come about, and both sides know; the text says why."""
 
 
 def send_status(sound: bool) -> Handshake[None]:
@@ -123,7 +123,8 @@ class TlsExchange:
             TlsFailed: The other side does not accept it.
             RemoteProtocolError: The other side broke the rules.
         """
-        yield from self._take_turns(lambda: self._write(data), first)
+        remaining = bytearray(data)
+        yield from self._take_turns(lambda: self._write(remaining), first)
 
     def send_key(self, random_bytes: Callable[[int], bytes]) -> Handshake[None]:
         """Send the random bytes; a server's part.
@@ -285,8 +286,15 @@ class TlsExchange:
     def _advance(self) -> TlsStatus:
         return self._attempt(self.connection.do_handshake)
 
-    def _write(self, data: bytes) -> TlsStatus:
-        return self._attempt(lambda: self.connection.send(data))
+    def _write(self, remaining: bytearray) -> TlsStatus:
+        """Write what is left, and take it away."""
+        status = TlsStatus.HOLDING
+        while remaining and status is TlsStatus.HOLDING:
+            status = self._attempt(lambda: self._write_some(remaining))
+        return status
+
+    def _write_some(self, remaining: bytearray) -> None:
+        del remaining[: self.connection.send(bytes(remaining))]
 
     def _read(self, received: bytearray, limit_bytes: int) -> TlsStatus:
         """Read what there is, up to a limit."""
@@ -312,20 +320,58 @@ def _reason(error: Exception) -> str:
 
 # -- who the other side is
 
+#: The short names that OpenSSL has for the parts of a subject.
+_SHORT_NAMES: Final = {
+    "2.5.4.3": "CN",
+    "2.5.4.4": "SN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "street",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.12": "title",
+    "2.5.4.13": "description",
+    "2.5.4.15": "businessCategory",
+    "2.5.4.17": "postalCode",
+    "2.5.4.41": "name",
+    "2.5.4.42": "GN",
+    "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier",
+    "2.5.4.45": "x500UniqueIdentifier",
+    "2.5.4.46": "dnQualifier",
+    "2.5.4.65": "pseudonym",
+    "2.5.4.97": "organizationIdentifier",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.3": "mail",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "1.2.840.113549.1.9.1": "emailAddress",
+    "1.2.840.113549.1.9.2": "unstructuredName",
+    "1.3.6.1.4.1.311.60.2.1.1": "jurisdictionL",
+    "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionST",
+    "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionC",
+}
 
-def one_line_name(certificate: X509) -> str:
+
+def one_line_name(certificate: Certificate) -> str:
     r"""The subject of a certificate in one line, ``/O=condor/CN=alice``.
 
-    Bytes that do not print are ``\xHH``.
+    Bytes that do not print are ``\xHH``; text is in UTF-8.
+
+    Raises:
+        ValueError: The subject cannot be read.
 
     Source: ``X509_NAME_oneline`` of OpenSSL.
     """
     parts: list[str] = []
-    for name, value in certificate.get_subject().get_components():
+    for each in certificate.subject:
+        oid = each.oid.dotted_string
+        value = each.value if isinstance(each.value, bytes) else each.value.encode()
         text = "".join(
             chr(byte) if 32 <= byte <= 126 else f"\\x{byte:02X}" for byte in value
         )
-        parts.append(f"/{name.decode('ascii', 'replace')}={text}")
+        parts.append(f"/{_SHORT_NAMES.get(oid, oid)}={text}")
     return "".join(parts)
 
 
@@ -335,40 +381,43 @@ def name_of_peer(connection: Connection) -> str | None:
     A proxy bears the name of the certificate that it stands for.
 
     Raises:
-        TlsFailed: The name is empty, or too long to be one.
+        TlsFailed: The name cannot be read, is empty, or too long to be one.
     """
-    certificate = connection.get_peer_certificate()
+    from cryptography import x509
+
+    certificate = connection.get_peer_certificate(as_cryptography=True)
     if certificate is None:
         return None
-    if _is_proxy(certificate):
-        bearers = [
-            each
-            for each in connection.get_verified_chain() or ()
-            if not _is_proxy(each) and not _is_authority(each)
-        ]
-        if not bearers:
-            raise TlsFailed("a proxy certificate that stands for nobody")
-        certificate = bearers[-1]
-    name = one_line_name(certificate)
+    try:
+        if _is_proxy(certificate):
+            chain = connection.get_verified_chain(as_cryptography=True) or []
+            bearers = [
+                each
+                for each in chain
+                if not _is_proxy(each) and not _is_authority(each)
+            ]
+            if not bearers:
+                raise TlsFailed("a proxy certificate that stands for nobody")
+            certificate = bearers[-1]
+        name = one_line_name(certificate)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise TlsFailed("a certificate that cannot be read") from error
     if not 0 < len(name) <= _MAX_NAME_CHARACTERS:
         raise TlsFailed("the certificate's subject is empty or too long")
     return name
 
 
-def _is_proxy(certificate: X509) -> bool:
+def _is_proxy(certificate: Certificate) -> bool:
     return any(
-        each.oid.dotted_string == _PROXY_EXTENSION
-        for each in certificate.to_cryptography().extensions
+        each.oid.dotted_string == _PROXY_EXTENSION for each in certificate.extensions
     )
 
 
-def _is_authority(certificate: X509) -> bool:
+def _is_authority(certificate: Certificate) -> bool:
     from cryptography import x509
 
     try:
-        found = certificate.to_cryptography().extensions.get_extension_for_class(
-            x509.BasicConstraints
-        )
+        found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     except x509.ExtensionNotFound:
         return False
     return found.value.ca

@@ -130,7 +130,7 @@ class FakeFiles:
             name
             for path in sorted(self.secrets)
             for parent, _, name in (path.rpartition("/"),)
-            if parent == directory and not (exclude and re.search(exclude, name))
+            if parent == directory.rstrip("/") and not (exclude and re.search(exclude, name))
         )
 
     def is_readable(self, path: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import AuthenticationFailed, MalformedMessage
+from condor_twisted.errors import AuthenticationFailed, MalformedMessage, TlsFailed
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.knobs import Knobs
@@ -24,7 +24,6 @@ from condor_twisted.security.methods.base import (
 from condor_twisted.security.steps import Handshake, open_tls
 from condor_twisted.security.tls import (
     TlsExchange,
-    TlsFailed,
     matches_host,
     name_of_peer,
     receive_status,
