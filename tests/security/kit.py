@@ -130,7 +130,8 @@ class FakeFiles:
             name
             for path in sorted(self.secrets)
             for parent, _, name in (path.rpartition("/"),)
-            if parent == directory.rstrip("/") and not (exclude and re.search(exclude, name))
+            if parent == directory.rstrip("/")
+            and not (exclude and re.search(exclude, name))
         )
 
     def is_readable(self, path: str) -> bool:
@@ -508,7 +509,7 @@ def recorded_files(vector: Mapping[str, Any]) -> FakeFiles:
     """The files of a recorded pool."""
     secrets, directory = vector["secrets"], f"{RECORDED_POOL}/passwd"
     files = FakeFiles()
-    password = "aac5cc80a9ccc98ea780ce80b1c1939fbfdecd98b1dfda"  # noqa: S105
+    password = "aac5cc80a9ccc98ea780ce80b1c1939fbfdecd98b1dfda"
     files.secrets[f"{directory}/POOL"] = bytes.fromhex(
         secrets.get("signing_key_file_hex", password)
     )

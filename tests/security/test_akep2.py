@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -77,6 +77,15 @@ def damaged(payload: bytes) -> Iterator[bytes]:
     yield payload + b"\0"
     for at in range(len(payload)):
         yield payload[:at] + bytes([payload[at] ^ 0x41]) + payload[at + 1 :]
+
+
+def replacing(way: str, at: int, payload: bytes) -> Callable[[str, int, bytes], bytes]:
+    """What puts another message in the place of one."""
+
+    def tamper(direction: str, index: int, sent: bytes) -> bytes:
+        return payload if (direction, index) == (way, at) else sent
+
+    return tamper
 
 
 class DeriveTests(SynchronousTestCase):
@@ -159,13 +168,7 @@ class PairTests(SynchronousTestCase):
         (second,) = other.sent
         for payload in damaged(first):
             one, side = client(), server_side()
-            pump(
-                one,
-                side,
-                lambda way, at, sent, new=payload: (
-                    new if (way, at) == ("C>S", 0) else sent
-                ),
-            )
+            pump(one, side, replacing("C>S", 0, payload))
             if side.error is not None:
                 self.assertIsInstance(side.error, RemoteProtocolError)
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,10 +13,12 @@ from condor_twisted.security.identity_map import IdentityMap, read_identity_map
 from tests.security.kit import FakeFiles
 
 
-def read(text: str, *, assume_names: bool = False, **others: str) -> IdentityMap:
+def read(
+    text: str, *, assume_names: bool = False, others: Mapping[str, str] | None = None
+) -> IdentityMap:
     """A map out of a text, with other files beside it."""
     texts = {"/etc/map": text}
-    texts.update({f"/etc/{name}": other for name, other in others.items()})
+    texts.update({f"/etc/{name}": other for name, other in (others or {}).items()})
     return read_identity_map("/etc/map", FakeFiles(texts=texts), assume_names)
 
 
@@ -105,7 +109,7 @@ class MapTests(SynchronousTestCase):
         """Files and directories beside the map are read in place; not two deep."""
         found = read(
             "@include more\n@include maps\nSSL z last\n@include\n",
-            **{
+            others={
                 "more": "SSL a one\n@include other\n",
                 "other": "SSL b two\n",
                 "maps/1": "SSL c three\n",
@@ -123,7 +127,7 @@ class MapTests(SynchronousTestCase):
                 "/etc/map, line 4: nothing is included here",
             ],
         )
-        absolute = read("@include /etc/more\n", more="SSL a one\n")
+        absolute = read("@include /etc/more\n", others={"more": "SSL a one\n"})
         self.assertEqual(absolute("SSL", "a"), "one")
 
     def test_mnh_1_19_names(self) -> None:

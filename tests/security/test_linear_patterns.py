@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.security import linear_patterns
 from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
-from condor_twisted.security.pattern_syntax import PatternError
+from condor_twisted.security.pattern_syntax import CharacterSet, PatternError
 
 #: Patterns that mean the same to Python, whose matches are those of PCRE.
 SHARED = (
@@ -94,16 +93,16 @@ class CostTests(SynchronousTestCase):
     def steps(self, pattern: str, text: str) -> int:
         """How often a character is held against a set."""
         count = 0
-        has = linear_patterns.CharacterSet.has
+        has = CharacterSet.has
 
-        def counted(characters: linear_patterns.CharacterSet, character: str) -> bool:
+        def counted(characters: CharacterSet, character: str) -> bool:
             nonlocal count
             count += 1
             return has(characters, character)
 
-        self.patch(linear_patterns.CharacterSet, "has", counted)
+        self.patch(CharacterSet, "has", counted)
         compile_pattern(pattern).search(text)
-        self.patch(linear_patterns.CharacterSet, "has", has)
+        self.patch(CharacterSet, "has", has)
         return count
 
     def test_mnh_1_19_linear(self) -> None:

@@ -40,7 +40,7 @@ from tests.security.certificates import (
     make_identity,
 )
 from tests.security.kit import Side, pump
-from tests.security.test_akep2 import message
+from tests.security.test_akep2 import message, replacing
 
 
 def statuses(side: Side[Any]) -> list[int]:
@@ -162,9 +162,7 @@ class ExchangeTests(SynchronousTestCase):
         one, other = run(
             make_context(USER),
             make_context(HOST),
-            lambda direction, index, sent: (
-                changed if (direction, index) == (way, at) else sent
-            ),
+            replacing(way, at, changed),
         )
         reader, writer = (other, one) if way == "C>S" else (one, other)
         if reader.error is not None:

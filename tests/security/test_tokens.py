@@ -207,7 +207,7 @@ class ParseTests(SynchronousTestCase):
 class CheckTests(SynchronousTestCase):
     """What is believed."""
 
-    def refused(self, max_age: int | None = None, **changes: object) -> str:
+    def refused(self, max_age: int | None = None, /, **changes: object) -> str:
         """Why a token of these claims is refused; empty if it is not."""
         try:
             claims(**changes).check(NOW, "test.pool", max_age)

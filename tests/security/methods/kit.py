@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from condor_twisted.constants.permissions import Permission
@@ -13,7 +13,26 @@ from condor_twisted.security.methods.base import (
 )
 from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.wire.messages import MessageWriter
-from tests.security.kit import CLIENT_ENDS, SERVER_ENDS, FakeHost, Side, make_state
+from tests.security.kit import (
+    CLIENT_ENDS,
+    SERVER_ENDS,
+    Clock,
+    FakeHost,
+    Side,
+    make_state,
+)
+
+#: The version of peers that have new names.
+VERSION = "$CondorVersion: 25.14.1 2026-10-16 $"
+#: The time in all of these tests.
+NOW = 1_795_351_000
+
+
+def clock_of(unix_time: int) -> Clock:
+    """A clock that stands."""
+    clock = Clock()
+    clock.seconds = float(unix_time - 1_700_000_000)
+    return clock
 
 
 def number(value: int) -> bytes:
@@ -37,13 +56,23 @@ def server_side(
     condor_user: str | None = None,
     command_address: str | None = None,
     own_address: str = "127.0.0.1",
+    peer_version: str | None = None,
+    identity_map: Callable[[str, str], str | None] | None = None,
 ) -> Side[AuthResult]:
     """The server's side of a method, to which a client says these things."""
-    state = make_state(knobs, condor_user=condor_user)
+    host = host or FakeHost()
+    state = make_state(
+        knobs,
+        condor_user=condor_user,
+        files=host.files,
+        clock=clock_of(NOW),
+        identity_map=identity_map,
+    )
     state.command_address = command_address
     ends = replace(SERVER_ENDS, own_address=own_address)
     side = Side(
-        method.server(MethodContext(state, ends, permission, PodAd({}), None)), host
+        method.server(MethodContext(state, ends, permission, PodAd({}), peer_version)),
+        host,
     )
     for message in messages:
         side.message_received(message)
@@ -58,21 +87,27 @@ def client_side(
     own_user: str | None = "alice",
     dialled: str | None = None,
     peer_address: str = "127.0.0.1",
+    peer_version: str | None = None,
+    peer_ad: Mapping[str, str] | None = None,
+    token: str | None = None,
+    proxy_file: str | None = None,
 ) -> Side[AuthResult]:
     """The client's side of a method, to which a server says these things."""
     ends = replace(
         CLIENT_ENDS, dialled=dialled or CLIENT_ENDS.dialled, peer_address=peer_address
     )
+    host = host or FakeHost()
+    state = make_state(
+        knobs,
+        own_user=own_user,
+        files=host.files,
+        clock=clock_of(NOW),
+        proxy_file=proxy_file,
+    )
+    state.token = token
+    ad = PodAd({name.lower(): value for name, value in (peer_ad or {}).items()})
     side = Side(
-        method.client(
-            MethodContext(
-                make_state(knobs, own_user=own_user),
-                ends,
-                Permission.CLIENT,
-                PodAd({}),
-                None,
-            )
-        ),
+        method.client(MethodContext(state, ends, Permission.CLIENT, ad, peer_version)),
         host,
     )
     for message in messages:
