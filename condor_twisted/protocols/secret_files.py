@@ -36,15 +36,17 @@ class SecretFiles:
             handle = os.open(path, flags)
         except (OSError, ValueError):
             return None
-        with os.fdopen(handle, "rb") as file:
-            try:
-                before = os.fstat(handle)
-                if not _is_secret(before):
-                    return None
-                content = file.read(MAX_SECRET_BYTES + 1)
-                after = os.fstat(handle)
-            except OSError:
+        try:
+            before = os.fstat(handle)
+            if not _is_secret(before):
                 return None
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                content = file.read(MAX_SECRET_BYTES + 1)
+            after = os.fstat(handle)
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
         if len(content) > MAX_SECRET_BYTES or _moment(before) != _moment(after):
             return None
         return content

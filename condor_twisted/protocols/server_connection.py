@@ -259,7 +259,10 @@ class ServerConnection:
                     error=escaped(str(failure.value)),
                 )
                 if isinstance(failure.value, NoMethodSucceeded):
+                    # The client has been told, and shall read it.
                     self._log_attempts(failure.value.attempts)
+                    self.channel.lose()
+                    return
             else:
                 _log.failure("a handshake raised what it must not", failure)
         self.channel.abort()

@@ -10,15 +10,24 @@ Source: ``src/condor_io/condor_auth_ssl.cpp: Condor_Auth_SSL::setup_ssl_ctx``.
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.logger import Logger
 
 from condor_twisted.security.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from OpenSSL.SSL import Context
+
+    TlsKey: TypeAlias = (
+        EllipticCurvePrivateKey | Ed448PrivateKey | Ed25519PrivateKey | RSAPrivateKey
+    )
 
 __all__ = ["TlsContexts", "make_tls_context"]
 
@@ -26,6 +35,10 @@ _log = Logger()
 
 _KEPT_COUNT: Final = 16
 _ALLOW_PROXY_CERTIFICATES: Final = 0x40
+_MAX_KEY_BYTES: Final = 1 << 20
+_KEY_BLOCK: Final = re.compile(
+    rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\r?\n?", re.DOTALL
+)
 #: What says that a file has changed.
 _Mark = tuple[str, int, int, int]
 
@@ -80,9 +93,34 @@ def _marks(settings: TlsSettings) -> tuple[_Mark, ...]:
     return tuple(found)
 
 
-def _refuse(*_: object) -> bytes:
-    """The passphrase of a key that has one: there is nobody to ask."""
-    return b""
+def _load_key(path: str) -> TlsKey:
+    """The key in a PEM file, in which other things may be, too.
+
+    Raises:
+        ValueError: There is none, or one with a passphrase, for which there is nobody
+            to ask.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    with open(path, "rb") as file:
+        found = _KEY_BLOCK.search(file.read(_MAX_KEY_BYTES))
+    if found is None:
+        raise ValueError(f"{path} has no key in it")
+    try:
+        key = load_pem_private_key(found[0], None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the key in {path} cannot be used") from error
+    kinds = (
+        ec.EllipticCurvePrivateKey,
+        ed25519.Ed25519PrivateKey,
+        ed448.Ed448PrivateKey,
+        rsa.RSAPrivateKey,
+    )
+    if not isinstance(key, kinds):
+        raise ValueError(f"the key in {path} is none for TLS")
+    return key
 
 
 def make_tls_context(settings: TlsSettings) -> Context:
@@ -97,7 +135,6 @@ def make_tls_context(settings: TlsSettings) -> Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(settings.ciphers.encode("ascii"))
-    context.set_passwd_cb(_refuse)
     readable = [path for path in settings.ca_files if os.access(path, os.R_OK)]
     if readable or settings.ca_directory:
         context.load_verify_locations(
@@ -109,7 +146,7 @@ def make_tls_context(settings: TlsSettings) -> Context:
     for certificate, key in settings.pairs:
         if os.access(certificate, os.R_OK) and os.access(key, os.R_OK):
             context.use_certificate_chain_file(certificate)
-            context.use_privatekey_file(key)
+            context.use_privatekey(_load_key(key))
             context.check_privatekey()
             has_certificate = True
     if settings.needs_certificate and not has_certificate:

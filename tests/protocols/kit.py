@@ -20,6 +20,7 @@ from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import Host, HostNames
 from condor_twisted.protocols.reli_sock import ReliSockProtocol
 from condor_twisted.protocols.requests import CommandRequest, Registration
+from condor_twisted.protocols.secret_files import SecretFiles
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import SecurityState
 from condor_twisted.security.facts import HostFacts
@@ -66,6 +67,7 @@ def make_security(
         random_bytes=os.urandom,
         now=reactor.seconds,
         unix_time=lambda: 1_700_000_000,
+        files=SecretFiles(),
     )
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, cast
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
@@ -21,17 +22,22 @@ from condor_twisted.protocols.host_steps import (
     run_in_threads,
 )
 from condor_twisted.security.steps import (
+    EvaluateCondition,
     LookupHost,
     LookupUser,
     MakeDirectory,
     MakeTemporaryName,
+    OpenTls,
     PathKind,
     PathStatus,
+    ReadTokens,
     ReceiveMessage,
     RemoveDirectory,
     StatPath,
 )
+from condor_twisted.security.tls_settings import TlsSettings
 from condor_twisted.testing.reactor import MemoryReactor, blocking_at_once
+from tests.security.kit import DictKnobs
 
 
 class AnswerCacheTests(SynchronousTestCase):
@@ -283,3 +289,44 @@ class HostTests(SynchronousTestCase):
             lambda number: number + 1, 4
         )
         self.assertEqual(self.successResultOf(outcome), 5)
+
+
+class SecretStepTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = os.path.realpath(self.mktemp())
+        os.mkdir(self.directory)
+        self.host = Host(Clock(), blocking_at_once)
+
+    def answer(self, step: Any) -> Any:
+        """The answer of a step, waited for."""
+        answer = self.host.perform(step)
+        return self.successResultOf(answer) if isinstance(answer, Deferred) else answer
+
+    def test_tokens(self) -> None:
+        """Tokens are the lines of files that are ours alone."""
+        for name, mode in (("a", 0o600), ("b", 0o644)):
+            path = os.path.join(self.directory, name)
+            with open(path, "w") as file:
+                file.write(f"# note\ntoken-{name}\n")
+            os.chmod(path, mode)
+        self.assertEqual(self.answer(ReadTokens(self.directory, "x", "")), ("token-a",))
+        self.assertEqual(self.answer(ReadTokens("/nonexistent", "x", "")), ())
+
+    def test_conditions(self) -> None:
+        """A condition is evaluated whatever it costs; what has no value is ``None``."""
+        for text, value in (
+            (b'regexp("^a", sub)', True),
+            (b"iat < 3", False),
+            (b'sub =?= "x" || true', True),
+        ):
+            step = EvaluateCondition(text, {"sub": b'"alice"', "iat": b"5"}, 10)
+            self.assertIs(self.answer(step), value)
+        deep = EvaluateCondition(b"(" * 5000 + b"1" + b")" * 5000, {}, 10)
+        self.assertNotIn(self.answer(deep), (False, 0))
+
+    def test_tls(self) -> None:
+        """A TLS context is made of files, or there is none."""
+        knobs = DictKnobs({"AUTH_SSL_CLIENT_USE_DEFAULT_CAS": "False"})
+        context = self.answer(OpenTls(TlsSettings.for_client(knobs)))
+        self.assertIsInstance(context, SSL.Context)
+        self.assertIsNone(self.answer(OpenTls(TlsSettings.for_server(knobs))))

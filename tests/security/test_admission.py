@@ -15,7 +15,7 @@ from condor_twisted.security.policy import Policies
 from tests.security.kit import POOL_KNOBS, DictKnobs
 
 READ_RULE = CommandRule(5, Permission.READ, udp=True)
-EVERY_METHOD = {"FS", "CLAIMTOBE", "ANONYMOUS", "TOKEN"}
+EVERY_METHOD = {"FS", "CLAIMTOBE", "ANONYMOUS", "TOKEN", "SSL"}
 
 
 def peer(transport: Transport = Transport.TCP, **facts: Any) -> Peer:
@@ -83,6 +83,17 @@ class AdmissionTests(SynchronousTestCase):
                 self.assertFalse(
                     self.ask(READ_RULE, proved(**{fact: value}), **knobs).allowed
                 )
+
+    def test_mnh_4_43_nobody_by_certificate(self) -> None:
+        """A client of SSL without a certificate has authenticated, and is nobody."""
+        nobody = proved(user="unauthenticated@unmapped", method="SSL")
+        knobs = {"SEC_READ_AUTHENTICATION": "REQUIRED"}
+        self.assertTrue(self.ask(READ_RULE, nobody, **knobs).allowed)
+        self.assertFalse(
+            self.ask(READ_RULE, nobody, **knobs, DENY_READ="*@unmapped").allowed
+        )
+        forced = CommandRule(60052, Permission.READ, force_authentication=True)
+        self.assertFalse(self.ask(forced, nobody, **knobs).allowed)
 
     def test_mnh_4_9_method_of_the_level(self) -> None:
         """A method that another level takes does not carry over."""

@@ -12,7 +12,7 @@ from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.peer import Transport
 from condor_twisted.security.sessions import SecuritySession
-from tests.security.kit import POOL_KNOBS, DictKnobs, make_state
+from tests.security.kit import POOL_KNOBS, DictKnobs, FakeFiles, make_state
 
 AES = SessionKey(CryptoMethod.AES, bytes(32))
 
@@ -78,6 +78,37 @@ class SecurityStateTests(SynchronousTestCase):
         knobs = DictKnobs({"SEC_DEFAULT_ENCRYPTION": "maybe"})
         self.assertRaises(ConfigError, state.reconfigure, knobs)
         self.assertEqual(before, (state.knobs, state.policies, state.authorizer))
+
+    def test_mnh_4_37_files_are_read_at_reconfiguration(self) -> None:
+        """Keys and the map are those of the last configuration that was taken over."""
+        files = FakeFiles({"/keys/A": b"a key of sixteen bytes or more"})
+        files.texts["/map"] = "SSL x y@z\nSSL\n"
+        knobs = {"SEC_PASSWORD_DIRECTORY": "/keys", "CERTIFICATE_MAPFILE": "/map"}
+        state = make_state(knobs, files=files)
+        files.secrets["/keys/B"] = b"another key of sixteen bytes or more"
+        files.texts["/map"] = "SSL x new@z\n"
+        self.assertEqual(state.credentials.issuer_keys, "A")
+        self.assertEqual(state.identity_map("SSL", "x"), "y@z")
+        self.assertEqual(
+            state.file_problems, ("/map, line 2: not method, principal and name",)
+        )
+        bad = DictKnobs({**knobs, "SEC_DEFAULT_ENCRYPTION": "maybe"})
+        self.assertRaises(ConfigError, state.reconfigure, bad)
+        self.assertEqual(state.credentials.issuer_keys, "A")
+        self.assertEqual(state.identity_map("SSL", "x"), "y@z")
+        state.reconfigure(DictKnobs({**POOL_KNOBS, **knobs}))
+        self.assertEqual(state.credentials.issuer_keys, "A, B")
+        self.assertEqual(state.identity_map("SSL", "x"), "new@z")
+        self.assertEqual(state.file_problems, ())
+
+    def test_given_map(self) -> None:
+        """A map that was given stands in for the file, for good."""
+        state = make_state(identity_map=lambda method, name: f"{method}-{name}")
+        self.assertEqual(state.identity_map("SSL", "x"), "SSL-x")
+        state.reconfigure(DictKnobs(POOL_KNOBS))
+        self.assertEqual(state.identity_map("SSL", "x"), "SSL-x")
+        self.assertEqual(state.file_problems, ())
+        self.assertIsNone(make_state().identity_map("SSL", "x"))
 
     def test_two_states(self) -> None:
         """Two daemons in one process share nothing."""

@@ -39,6 +39,11 @@ def number(value: int) -> bytes:
     return value.to_bytes(8, "big", signed=True)
 
 
+#: A client of PASSWORD that reports an error, twice.
+_NO_NAME = number(-1) + number(0) + b"\0" + number(0)
+_NO_PROOF = _NO_NAME + number(0)
+
+
 def context(server: bool, **facts: Any) -> MethodContext:
     """What methods stand on."""
     return MethodContext(
@@ -113,6 +118,16 @@ class ServerTests(SynchronousTestCase):
         assert isinstance(error, NoMethodSucceeded)
         self.assertEqual([each.method for each in error.attempts], ["CLAIMTOBE"])
         self.assertEqual(error.offered, ("CLAIMTOBE",))
+
+    def test_mnh_4_36_details(self) -> None:
+        """What a method says to one log alone is in the attempt, not in the text."""
+        side = server(("PASSWORD",), number(512), _NO_NAME, _NO_PROOF, number(0))
+        error = self.assertRaises(NoMethodSucceeded, side.outcome)
+        assert isinstance(error, NoMethodSucceeded)
+        (attempt,) = error.attempts
+        self.assertEqual(attempt.reason, "the client's proof is not accepted")
+        self.assertEqual(attempt.detail, "we have no pool password")
+        self.assertNotIn("pool password", str(error))
 
     def test_not_an_integer(self) -> None:
         """A mask of another size is no mask."""
