@@ -50,9 +50,8 @@ class ClientChannel:
         self.peer: Peer | None = None
         self.session: SecuritySession | None = None
         self.resumed = False
-        self.channel = ReliSockProtocol(
-            StreamFramer(opener.limits), opener.sweep, opener.reactor
-        )
+        self._framer = StreamFramer(opener.limits)
+        self.channel = ReliSockProtocol(self._framer, opener.sweep, opener.reactor)
         self.channel.owner = self
         self._opener = opener
         self._prefix = b""
@@ -60,6 +59,7 @@ class ClientChannel:
         self._driver: HandshakeDriver[Established] | None = None
         self._late: tuple[str, float] = ("", 0.0)
         self._end: Failure | None = None
+        self._closings: list[Deferred[None]] = []
 
     # Talking.
 
@@ -147,6 +147,33 @@ class ClientChannel:
             self._expect("an answer", timeout_seconds)
         return outcome
 
+    def receive_part(
+        self, timeout_seconds: float = ANSWER_SECONDS
+    ) -> Deferred[tuple[bytes, bool]]:
+        """Wait for the next piece of a message, however long the whole one is.
+
+        Where a piece was asked for, everything after it comes in pieces too. Not for
+        a stream whose single secrets are encrypted (`streams` tells).
+
+        Args:
+            timeout_seconds: How long it may take.
+
+        Returns:
+            A `Deferred` of bytes, and whether the message ends with them; it fails
+            as `receive_message` does.
+        """
+        self._framer.deliver_pieces()
+
+        def piece(reader: MessageReader) -> tuple[bytes, bool]:
+            return reader.get_bytes(reader.remaining), self._framer.message_ended
+
+        return self.receive_message(timeout_seconds).addCallback(piece)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a message can be received in pieces."""
+        return self.channel.secrets is None or self.channel.encrypted
+
     def close(self) -> None:
         """Close when everything is sent."""
         self.channel.lose()
@@ -154,6 +181,20 @@ class ClientChannel:
     def abort(self) -> None:
         """Close at once."""
         self.channel.abort()
+
+    def when_closed(self) -> Deferred[None]:
+        """Wait for the connection's end: behind `close`, everything is sent then.
+
+        Returns:
+            A `Deferred` that fires when there is no connection (any more); it does
+            not fail.
+        """
+        closed: Deferred[None] = Deferred()
+        if self.channel.transport is None:
+            closed.callback(None)
+        else:
+            self._closings.append(closed)
+        return closed
 
     # Opening; the opener calls these.
 
@@ -219,6 +260,10 @@ class ClientChannel:
     def channel_closed(self, reason: Failure) -> None:
         """The connection has ended."""
         self._ended(Failure(PeerClosed("the connection was closed")))
+        closings, self._closings = self._closings, []
+        for each in closings:
+            if not each.called:
+                each.callback(None)
 
     def _ended(self, failure: Failure) -> None:
         if self._end is None:

@@ -26,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.habits import Habit
 from condor_twisted.daemons.collector.state.names import (
     is_plain,
     is_plain_public,
@@ -155,6 +156,7 @@ class Layout:
             among the values that :meth:`values` gives.
         places: Where public attributes are, by lower-case name: what to search for
             (the first one's has no NUL in front), and from where on.
+        habit: Which attributes change from update to update; ``None`` if too many.
     """
 
     __slots__ = (
@@ -164,6 +166,7 @@ class Layout:
         "at_hand",
         "count",
         "group_of",
+        "habit",
         "match",
         "places",
         "private_groups",
@@ -234,6 +237,7 @@ class Layout:
             value_groups * 2 if len(value_groups) == 1 else value_groups
         )
         self._strings: Final = tuple(_without_secrets(strings))
+        self.habit: Habit | None = Habit(self, ())
         self.slot_groups: Final = _all_groups(group_of, _OF_A_SLOT)
         self.private_groups: Final = (
             ()
@@ -243,7 +247,9 @@ class Layout:
 
     def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
         """The same layout, for other wanted attributes."""
-        return Layout(self._strings, wanted)
+        layout = Layout(self._strings, wanted)
+        layout.habit = self.habit and Habit(layout, self.habit.changing)
+        return layout
 
     def has_any(self, keys: Iterable[bytes]) -> bool:
         """Whether the layout has one of these attributes."""
@@ -379,6 +385,10 @@ class LayoutBook:
                     self._follow(layout)
                 return layout, found
         return None
+
+    def is_current(self, layout: Layout) -> bool:
+        """Whether a layout captures what queries want now."""
+        return layout.wanted is self._wanted
 
     def want(self, keys: Iterable[bytes]) -> None:
         """A query asks for these attributes: capture them if that goes on.

@@ -9,6 +9,7 @@ Source: ``src/condor_utils/classad_oldnew.cpp: ClassAdAttributeIsPrivateAny``,
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -40,7 +41,7 @@ _PRIVATE_KEYS: Final = frozenset(
     name.encode("ascii") for name in attributes.PRIVATE_NAMES
 )
 _PRIVATE_PREFIX: Final = attributes.PRIVATE_PREFIX.encode("ascii")
-_BLANKS_AND_EQUALS: Final = b" \t\n\v\f\r="
+_PLAIN_NAME: Final = re.compile(rb"[^ \t\n\v\f\r=]+")
 #: Longer names are not worth remembering.
 _LONG: Final = 100
 _MAX_KEYS: Final = 8192
@@ -66,7 +67,7 @@ def lookup_key(name: str) -> bytes:
 
 def is_plain(name: bytes) -> bool:
     """Whether there is no doubt where a name begins and ends."""
-    return bool(name) and not any(blank in name for blank in _BLANKS_AND_EQUALS)
+    return _PLAIN_NAME.fullmatch(name) is not None
 
 
 def is_plain_public(name: bytes) -> bool:

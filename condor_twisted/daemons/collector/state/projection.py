@@ -22,6 +22,7 @@ from condor_twisted.classad.literals import (
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
 from condor_twisted.daemons.collector.state.layouts import Layout, possessive
+from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
@@ -47,7 +48,9 @@ _LITERAL: Final = (
 _LITERAL_LINE = re.compile(rb"[^=\0]+ = " + _LITERAL)
 _LITERAL_LINES = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + b")*")
 #: Most names that one projection can have, the referenced ones included.
-_MAX_NAMES: Final = 10_000
+_MAX_NAMES: Final = 2000
+#: Expressions of an ad that are read for what they refer to.
+_MAX_FOLLOWED_BYTES: Final = 16_384
 _MAX_PLANS: Final = 64
 _MAX_TEMPLATES: Final = 512
 _LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
@@ -82,6 +85,7 @@ class Projection:
 
     Args:
         text: Names, separated by blanks and commas.
+        max_names: What follows behind so many is ignored.
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
@@ -98,9 +102,9 @@ class Projection:
         "wants_private",
     )
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_names: int = _MAX_NAMES) -> None:
         names: dict[bytes, bytes] = {}
-        for name in _SEPARATORS.split(text, _MAX_NAMES)[:_MAX_NAMES]:
+        for name in _SEPARATORS.split(text, max_names)[:max_names]:
             if name:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
@@ -132,29 +136,35 @@ class Projection:
         quick = self._at_hand(record) or self._quick(record, judge)
         if quick is not None and (private is None or not self.wants_private):
             return quick
+        ad = searchable(record)
+        left = _MAX_FOLLOWED_BYTES
         lines: list[bytes] = []
         secrets: list[bytes] = []
         references: set[bytes] = set()
         for key, prefix in self._names:
-            raw = record.raw(key)
+            raw = ad.raw(key)
             if raw is None:
                 if private is not None and is_private_key(key):
                     found = private(key)
                     if found is not None:
                         secrets.append(found)
                 continue
-            line = judge.sendable(prefix + raw)
-            if line is None:
-                continue
+            line = prefix + raw
+            if not record.is_checked:
+                judged = judge.sendable(line)
+                if judged is None:
+                    continue
+                line = judged
             lines.append(line + b"\0")
             value = line[len(prefix) :].lstrip(b" ")
             if parse_literal(value) is NOT_LITERAL:
                 before = len(references)
-                self._follow(record, value, references)
-                if before == len(references) and not references_of(value):
+                read = self._follow(ad, value, references, left)
+                left -= read
+                if read and before == len(references) and not references_of(value):
                     judge.add_leaf(lines[-1])
         if references:
-            lines.extend(self._referenced(record, judge, references))
+            lines.extend(self._referenced(ad, judge, references))
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
@@ -250,25 +260,37 @@ class Projection:
         done = self._plans[layout] = tuple(plan)
         return done
 
-    def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
-        """Collect what an expression refers to, directly or not."""
+    def _follow(
+        self, ad: Searchable, value: bytes, references: set[bytes], limit_bytes: int
+    ) -> int:
+        """Collect what an expression refers to, directly or not.
+
+        Returns:
+            How many bytes were read for that.
+        """
         pending = [value]
+        read = 0
         while pending and len(references) < _MAX_NAMES:
-            for name in references_of(pending.pop()):
+            text = pending.pop()
+            if read + len(text) > limit_bytes:
+                break
+            read += len(text)
+            for name in references_of(text):
                 key = lookup_key(name)
                 if key not in references:
                     references.add(key)
-                    raw = record.raw(key)
+                    raw = ad.raw(key)
                     if raw is not None and parse_literal(raw) is NOT_LITERAL:
                         pending.append(raw)
+        return read
 
     def _referenced(
-        self, record: AdRecord, judge: LineJudge, references: set[bytes]
+        self, ad: Searchable, judge: LineJudge, references: set[bytes]
     ) -> list[bytes]:
         """The lines of referenced attributes that were not asked for by name."""
         lines: list[bytes] = []
         for key in references.difference(key for key, _ in self._names):
-            line = record.line(key)
+            line = ad.line(key)
             sendable = None if line is None else judge.sendable(line)
             if sendable is not None:
                 lines.append(sendable + b"\0")

@@ -37,6 +37,12 @@ __all__ = ["QueryPart", "QueryPlan", "QueryPlanner"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 _MAX_TYPES: Final = 64
+#: Attributes of a query: of all types some, and some more.
+_MAX_LINES: Final = 500
+#: Expressions that are read on the spot: all constraints of a query together, and the
+#: projection; and any other.
+_MAX_READ_BYTES: Final = 4096
+_MAX_LINE_BYTES: Final = 40_000
 #: Texts whose meaning is kept for the next query, and the longest of them.
 _MAX_PROJECTIONS: Final = 32
 _MAX_CONSTRAINTS: Final = 128
@@ -73,6 +79,7 @@ class QueryPlanner:
         # The same text is the same object, so that records remember what came out.
         self._projections: dict[str, Projection] = {}
         self._constraints: dict[bytes, QueryConstraint] = {}
+        self._read_bytes = 0
         #: Whether absent ads are left out of answers that do not ask for them.
         self.hides_absent = False
 
@@ -92,8 +99,14 @@ class QueryPlanner:
             RemoteProtocolError: The ad is malformed.
         """
         lines = ad.body.split(b"\0")[:-1]
+        if len(lines) > _MAX_LINES:
+            raise QueryRefused("a query has too many attributes")
         query = QueryAd(sort_lines(lines, ad.secret_lines))
         for line in query.lines():
+            if len(line) > _MAX_READ_BYTES and _is_requirements(line):
+                continue  # a worker reads it
+            if len(line) > _MAX_LINE_BYTES and not _is_literal(line):
+                raise QueryRefused("an expression of the query is too long")
             if self._judge.sendable(line) is None:
                 raise QueryRefused("an expression of the query does not parse")
         target = query.string(attributes.TARGET_TYPE)
@@ -102,6 +115,7 @@ class QueryPlanner:
         shows_private = requester.may_see_private and (
             wants_private or requester.always_wants_private
         )
+        self._read_bytes = 0
         parts = self._parts(command, query, target, is_locate, now)
         for part in parts:
             if part.tables[0].kind is kinds.SLOT_PRIVATE:
@@ -202,7 +216,7 @@ class QueryPlanner:
         constraint = None if text is None else self._constraint(text, now)
         if constraint is not None and constraint.is_always_true:
             constraint = None
-        if constraint is not None:
+        if constraint is not None and constraint.is_lasting:
             self._want(constraint.keys)
         part = QueryPart(tables, constraint)
         if self.hides_absent:
@@ -222,6 +236,8 @@ class QueryPlanner:
             if isinstance(value, str):
                 part.projection = self._projection(value)
             elif value is NOT_LITERAL:
+                if len(projection) > _MAX_READ_BYTES:
+                    raise QueryRefused("the projection's expression is too long")
                 part.projection_text = projection
         return part
 
@@ -230,8 +246,9 @@ class QueryPlanner:
         known = self._constraints.get(text)
         if known is not None:
             return known
+        self._read_bytes += len(text)
         try:
-            constraint = QueryConstraint(text, now)
+            constraint = QueryConstraint(text, now, self._read_bytes > _MAX_READ_BYTES)
         except (ExpressionError, ExpressionsUnavailable) as error:
             raise QueryRefused(str(error)) from error
         if constraint.is_lasting and len(text) <= _MAX_KEPT_BYTES:
@@ -259,3 +276,13 @@ class QueryPlanner:
             return None
         self._want(projection.keys)
         return projection
+
+
+def _is_requirements(line: bytes) -> bool:
+    """Whether a query's line is a constraint, of all types or of one."""
+    return line[: line.index(b" = ")].lower().endswith(_REQUIREMENTS)
+
+
+def _is_literal(line: bytes) -> bool:
+    """Whether a line's value needs no reading."""
+    return parse_literal(line[line.index(b" = ") + 3 :]) is not NOT_LITERAL

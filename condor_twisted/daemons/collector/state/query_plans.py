@@ -21,6 +21,7 @@ from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import command_name
 from condor_twisted.daemons.collector.state.constraints import QueryConstraint
 from condor_twisted.daemons.collector.state.evaluation import evaluate_projection
+from condor_twisted.daemons.collector.state.lookups import searchable
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.projection import Projection
 from condor_twisted.daemons.collector.state.publication import LineJudge
@@ -40,6 +41,14 @@ NO_LIMIT: Final = 1 << 62
 _SLICE: Final = 500
 #: Ads that are written before the size of the piece is looked at.
 _BATCH: Final = 16
+#: Projections of larger ads check them whole.
+_UNCHECKED_BYTES: Final = 32_768
+#: Larger batches are written ad by ad.
+_BATCH_BYTES: Final = 1 << 20
+#: What writing a piece may cost: about microseconds.
+_STEP_COST: Final = 5000
+#: Names that an evaluated projection may give.
+_MAX_EVALUATED_NAMES: Final = 1000
 #: A piece is handed out when it has so many bytes.
 _PIECE_BYTES: Final = 128 << 10
 #: Larger projections are not remembered with the ads.
@@ -73,6 +82,15 @@ class QueryPart:
     skips_absent: bool = False
     refreshes_own: bool = False
     hits: list[AdRecord] = field(default_factory=list)
+
+    @property
+    def cost_per_ad(self) -> int:
+        """What it costs to write an ad: about microseconds."""
+        if self.projection_text is not None:
+            return 200 + 5 * len(self.projection_text)
+        if self.projection is not None:
+            return 10 + len(self.projection.keys)
+        return 1
 
 
 @dataclass(slots=True)
@@ -168,13 +186,19 @@ class QueryPlan:
                 return
         else:
             records = yield from constraint.candidates(table)
-        for start in range(0, len(records), _SLICE):
+        start = 0
+        while start < len(records):
             if start:
                 yield
             some = records[start : start + _SLICE]
-            self.examined += len(some)
             if constraint is not None:
-                some = list(compress(some, constraint.verdicts(table, some)))
+                verdicts = constraint.verdicts(table, some)
+                self.examined += len(verdicts)
+                start += len(verdicts)
+                some = list(compress(some, verdicts))
+            else:
+                self.examined += len(some)
+                start += len(some)
             self.take(part, some)
             if len(part.hits) >= left:
                 return
@@ -196,21 +220,47 @@ class QueryPlan:
         Args:
             form: How the stream wants its bytes.
 
+        Yields:
+            Pieces; an empty one is worth a pause.
+
         Raises:
             QueryRefused: A projection cannot be evaluated; what was sent so far must
                 not be followed by an end.
         """
         pieces: list[bytes] = []
-        size = 0
+        size = cost = 0
         for part in self.parts:
             write = self._writer(part, form)
+            cost_per_ad = part.cost_per_ad
+            whole = part.projection is None
+            batch = max(1, min(_BATCH, _STEP_COST // cost_per_ad))
             hits = part.hits
-            for at in range(0, len(hits), _BATCH):
-                size += write(hits[at : at + _BATCH], pieces)
+            for at in range(0, len(hits), batch):
+                some = hits[at : at + batch]
+                for record in some:
+                    if not record.is_checked and (
+                        whole or len(record.body) > _UNCHECKED_BYTES
+                    ):
+                        for _ in self.judge.checking(record):
+                            yield b""
+                if sum([record.size_bytes for record in some]) > _BATCH_BYTES:
+                    # Among ads of this size each is written by itself.
+                    for record in some[:-1]:
+                        size += write([record], pieces)
+                        if size >= _PIECE_BYTES:
+                            yield b"".join(pieces)
+                            pieces.clear()
+                            size = 0
+                    del some[:-1]
+                size += write(some, pieces)
+                cost += cost_per_ad * len(some)
                 if size >= _PIECE_BYTES:
                     yield b"".join(pieces)
                     pieces.clear()
-                    size = 0
+                    size = cost = 0
+                elif cost >= _STEP_COST:
+                    yield b""
+                    cost = 0
         pieces.append(END_OF_REPLY)
         yield b"".join(pieces)
 
@@ -229,11 +279,8 @@ class QueryPlan:
     def _write_public(
         self, form: ReplyForm, records: list[AdRecord], pieces: list[bytes]
     ) -> int:
-        check = self.judge.check
         size = 0
         for record in records:
-            if not record.is_checked:
-                check(record)
             size += len(record.body) + 400
         form.public_ads(records, pieces)
         return size
@@ -243,7 +290,6 @@ class QueryPlan:
     ) -> int:
         before = len(pieces)
         for record in records:
-            self.judge.check(record)
             pieces.append(form.whole_ad(record, self._private_lines(record)))
         return sum(map(len, pieces[before:]))
 
@@ -290,13 +336,13 @@ class QueryPlan:
         """One ad, with the projection that an expression gives for it."""
         text = part.projection_text or b""
         try:
-            names = evaluate_projection(text, self.query, record, self.now)
+            source = searchable(record)
+            names = evaluate_projection(text, self.query, source, self.now)
         except (ExpressionError, ExpressionsUnavailable) as error:
             raise QueryRefused(f"the projection: {error}") from error
-        projection = Projection(names)
+        projection = Projection(names, _MAX_EVALUATED_NAMES)
         if not projection.is_empty:
             return self._projected(part, projection, form, record)
-        self.judge.check(record)
         lines = self._private_lines(record) if part.shows_private else ()
         return form.whole_ad(record, lines)
 
@@ -310,6 +356,8 @@ class QueryPlan:
         """As otherwise, but with the collector's own ad brought up to date."""
         write = self._writer(replace(part, refreshes_own=False), form)
         fresh = [self.refresh_own(record) or record for record in records]
+        for record in fresh:
+            self.judge.check(record)
         return write(fresh, pieces)
 
     def _private_lines(self, record: AdRecord) -> tuple[bytes, ...]:

@@ -29,6 +29,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import Memo, evaluate_attribute
+from condor_twisted.daemons.collector.state.habits import Habit, Shape
 from condor_twisted.daemons.collector.state.kinds import AdKind
 from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
@@ -58,6 +59,8 @@ _OVERHEAD_BYTES: Final = 700
 #: At most so many remembered things per record.
 MAX_REMEMBERED: Final = 12
 
+#: Larger ads are not searched again and again.
+_SMALL_BYTES: Final = 8192
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
 _LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
@@ -137,13 +140,24 @@ class _Lines:
         raw = self.raw(lookup_key(name))
         return UNDEFINED if raw is None else parse_literal(raw)
 
+    def _evaluated(self, text: bytes) -> LiteralValue:
+        """The value of an expression of this ad."""
+        if self.layout is not None or len(self.body) <= _SMALL_BYTES:
+            return evaluate_attribute(self, text)
+        # It may ask for many attributes: go through a large ad once.
+        values: dict[str, bytes] = {}
+        for line in self.body.split(b"\0")[:-1]:
+            name, _, value = line.partition(b" = ")
+            values[name.decode("utf-8", "surrogateescape").lower()] = value
+        return evaluate_attribute(values, text)
+
     def value(self, name: str) -> LiteralValue:
         """The value of a public attribute; undefined where there is none."""
         raw = self.raw(lookup_key(name))
         if raw is None:
             return UNDEFINED
         value = parse_literal(raw)
-        return evaluate_attribute(self, raw) if value is NOT_LITERAL else value
+        return self._evaluated(raw) if value is NOT_LITERAL else value
 
     def string(self, name: str) -> str | None:
         """The attribute's value if it is a string."""
@@ -154,7 +168,7 @@ class _Lines:
             return decode_string(raw[1:-1])
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return value if isinstance(value, str) else None
 
     def integer(self, name: str) -> int | None:
@@ -166,7 +180,7 @@ class _Lines:
             return int(raw)
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return _as_integer(value)
 
 
@@ -316,10 +330,13 @@ class AdRecord(_Lines):
         memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
         prefixed: Body and tail in the form of encrypted streams, if remembered.
+        shape: Where the changing values of a habit are in ``body``, if that is known.
+        habit: The habit that ``shape`` belongs to.
     """
 
     __slots__ = (
         "_lifetime",
+        "habit",
         "identity",
         "is_checked",
         "key",
@@ -329,6 +346,7 @@ class AdRecord(_Lines):
         "memo",
         "prefixed",
         "sequence",
+        "shape",
         "size_bytes",
         "tail",
         "tail_count",
@@ -365,6 +383,8 @@ class AdRecord(_Lines):
         self.lifetime_override_seconds: int | None = None
         self.memo: Memo = {}
         self.prefixed: bytes | None = None
+        self.shape: Shape | None = None
+        self.habit: Habit | None = None
         self._lifetime = -1
         size = len(body) + len(tail) + _OVERHEAD_BYTES
         if private_lines:
