@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import string
 import socket
 import stat
+import string
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
