@@ -16,16 +16,13 @@ from itertools import filterfalse
 from typing import Final
 
 from condor_twisted.classad.expressions import canonical_expression
+from condor_twisted.daemons.collector.state.habits import PLAIN_VALUE
 from condor_twisted.daemons.collector.state.records import AdRecord
 
 __all__ = ["LineJudge"]
 
-#: A value that is plainly a literal; the usual case, and quick to see.
-_LITERAL: Final = (
-    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)'
-)
-_PLAIN = re.compile(rb"[^=]+ = " + _LITERAL)
-_ALL_PLAIN = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + rb"\0)*")
+_PLAIN = re.compile(rb"[^=]+ = " + PLAIN_VALUE)
+_ALL_PLAIN = re.compile(rb"(?:[^=\0]+ = " + PLAIN_VALUE + rb"\0)*")
 #: Of so many records one is looked at line by line, so that its lines are remembered.
 _LEARNS_OF: Final = 16
 _MAX_REMEMBERED: Final = 40_000
@@ -130,6 +127,7 @@ class LineJudge:
                 record.count = len(kept)
             kept.append(b"")
             record.body = b"\0".join(kept)
+            record.shape = None
             record.memo.clear()
         record.is_checked = True
 

@@ -29,6 +29,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import Memo, evaluate_attribute
+from condor_twisted.daemons.collector.state.habits import Habit, Shape
 from condor_twisted.daemons.collector.state.kinds import AdKind
 from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
@@ -329,10 +330,13 @@ class AdRecord(_Lines):
         memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
         prefixed: Body and tail in the form of encrypted streams, if remembered.
+        shape: Where the changing values of a habit are in ``body``, if that is known.
+        habit: The habit that ``shape`` belongs to.
     """
 
     __slots__ = (
         "_lifetime",
+        "habit",
         "identity",
         "is_checked",
         "key",
@@ -342,6 +346,7 @@ class AdRecord(_Lines):
         "memo",
         "prefixed",
         "sequence",
+        "shape",
         "size_bytes",
         "tail",
         "tail_count",
@@ -378,6 +383,8 @@ class AdRecord(_Lines):
         self.lifetime_override_seconds: int | None = None
         self.memo: Memo = {}
         self.prefixed: bytes | None = None
+        self.shape: Shape | None = None
+        self.habit: Habit | None = None
         self._lifetime = -1
         size = len(body) + len(tail) + _OVERHEAD_BYTES
         if private_lines:

@@ -15,8 +15,18 @@ from typing import Final, TypeAlias
 
 from condor_twisted.classad.literals import decode_string
 from condor_twisted.daemons.collector.state import kinds
+from condor_twisted.daemons.collector.state.habits import (
+    Habit,
+    ShapeBook,
+    are_plain,
+    changed_keys,
+)
 from condor_twisted.daemons.collector.state.intake import Intake
 from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.private_twins import (
+    PrivateTwin,
+    changing_needles,
+)
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.statistics import (
@@ -38,6 +48,8 @@ _NAME_WINDOW_BYTES: Final = 512
 _MAX_DIGITS: Final = 17
 _MAX_TEXT: Final = 1000
 
+#: The ad that was stored, and the one that it replaced.
+_Stored: TypeAlias = tuple[AdRecord, AdRecord | None]
 #: An ad's layout, the match that found it out, its public and its private lines.
 _Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
 
@@ -59,10 +71,11 @@ class SlotReceiver:
         self._intake = intake
         self._public = store.table(kinds.SLOT)
         self._private = store.table(kinds.SLOT_PRIVATE)
+        self._shapes = ShapeBook()
 
     def receive_clear(
         self, payload: bytes, offset: int, sender: Sender, now: float
-    ) -> tuple[AdRecord, AdRecord | None] | None:
+    ) -> _Stored | None:
         """Store a slot's ads out of a clear message, if all is as usual.
 
         Args:
@@ -75,21 +88,28 @@ class SlotReceiver:
             The public ad and the one that it replaced; ``None`` if something was not
             as usual, and nothing was done.
         """
-        cut = self._cut(payload, offset, self._likely(payload, offset))
+        old = self._named(payload, offset)
+        if old is not None:
+            done = self._follow_clear(old, payload, offset, sender, int(now))
+            if done is not None:
+                return done
+        cut = self._cut(payload, offset, None if old is None else old.layout)
         if cut is None or not cut[0][0].slot_groups:
             return None
         public, end = cut
         private: _Known | None = None
+        encoded = b""
         if end != len(payload):
             cut = self._cut(payload, end)
             if cut is None or cut[1] != len(payload):
                 return None
             private = cut[0]
-        return self._receive(public, private, sender, int(now))
+            encoded = payload[end:]
+        return self._receive(public, private, encoded, sender, int(now))
 
     def receive(
         self, ads: Sequence[EncodedAd], sender: Sender, now: float
-    ) -> tuple[AdRecord, AdRecord | None] | None:
+    ) -> _Stored | None:
         """Store a slot's ads that are already cut out, if all is as usual.
 
         Args:
@@ -109,17 +129,100 @@ class SlotReceiver:
                 return None
             known.append(found)
         private = known[1] if len(known) > 1 else None
-        return self._receive(known[0], private, sender, int(now))
+        return self._receive(known[0], private, b"", sender, int(now))
 
-    def _likely(self, payload: bytes, offset: int) -> Layout | None:
-        """The layout that the slot's ad had the last time."""
+    def _named(self, payload: bytes, offset: int) -> AdRecord | None:
+        """The slot's ad that is there, if the name is found at a glance."""
         at = payload.find(_NAME_LINE, offset, offset + _NAME_WINDOW_BYTES)
         if at < 0:
             return None
         at += len(_NAME_LINE)
         name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
-        old = self._public.records.get(decode_string(name))
-        return None if old is None else old.layout
+        return self._public.records.get(decode_string(name))
+
+    def _follow_clear(
+        self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
+    ) -> _Stored | None:
+        """Store ads that differ from the last ones only where they always do."""
+        layout, habit, shape = old.layout, old.habit, old.shape
+        if (
+            layout is None
+            or habit is None
+            or shape is None
+            or int.from_bytes(payload[offset : offset + 8], "big") != layout.count
+        ):
+            return None
+        start = offset + 8
+        values = shape.same(old.body, payload, start)
+        if values is None:
+            values = shape.follow(old.body, payload, start)
+            if values is None:
+                return None
+            shape = self._shapes.shape(shape.runs, tuple(map(len, values)))
+            if shape is None:
+                return None
+        end = start + shape.size
+        number_text = values[habit.sequence_at]
+        if (
+            not payload.startswith(_TYPE_SLOTS, end)
+            or not number_text.isdigit()
+            or len(number_text) > _MAX_DIGITS
+        ):
+            return None
+        private_at = end + 2
+        twin: PrivateTwin | None = None
+        if private_at != len(payload):
+            twin = self._follow_private(old.key, payload, private_at, now)
+            if twin is None:
+                return None
+        body = payload[start:end]
+        newest = self._intake.book.newest(layout)
+        record = self._store_public(
+            old,
+            body,
+            newest,
+            (),
+            (int(number_text), old.sequence[1]),
+            old.updates.address if old.updates is not None else b"",
+            sender,
+            now,
+            habit,
+        )
+        record.habit = habit
+        record.shape = shape
+        if newest is not layout:
+            record.habit = newest.habit_of(habit.keys)
+            record.values = newest.values_in(body)
+        elif old.values:
+            record.values = _values_at_hand(old.values, habit, values)
+        if old.is_checked and are_plain(values):
+            record.is_checked = True
+        if twin is not None:
+            twin.identity = record.identity
+            self._store.put(self._private, twin)
+        return record, old
+
+    def _follow_private(
+        self, key: str, payload: bytes, at: int, now: int
+    ) -> PrivateTwin | None:
+        """The private ad behind a public one, if it is as it was."""
+        old = self._private.records.get(key)
+        if not isinstance(old, PrivateTwin) or old.shape is None:
+            return None
+        shape = old.shape
+        values = shape.follow(old.encoded, payload, at)
+        if values is None:
+            return None
+        widths = tuple(map(len, values))
+        following = shape
+        if widths != shape.widths:
+            changed = self._shapes.shape(shape.runs, widths)
+            if changed is None:
+                return None
+            following = changed
+        if at + following.size != len(payload):
+            return None
+        return old.follower(payload[at:], following, now)
 
     def _cut(
         self, payload: bytes, offset: int, likely: Layout | None = None
@@ -141,8 +244,13 @@ class SlotReceiver:
         return (layout, found, body, private_lines), end + 2
 
     def _receive(
-        self, public: _Known, private: _Known | None, sender: Sender, now: int
-    ) -> tuple[AdRecord, AdRecord | None] | None:
+        self,
+        public: _Known,
+        private: _Known | None,
+        encoded: bytes,
+        sender: Sender,
+        now: int,
+    ) -> _Stored | None:
         layout, found, body, private_lines = public
         groups = layout.slot_groups
         if not groups:
@@ -162,11 +270,34 @@ class SlotReceiver:
             groups = private[0].private_groups
             if not groups or private[1].group(*groups) != (my_type, address):
                 return None
-        key = decode_string(name[1:-1])
-        old = self._public.records.get(key)
+        old = self._public.records.get(decode_string(name[1:-1]))
         if old is None:
             return None
         sequence = (int(number_text), int(began_text))
+        record = self._store_public(
+            old, body, layout, private_lines, sequence, address, sender, now
+        )
+        record.values = layout.values(found)
+        if not layout.secret_groups and layout.is_like(old.layout):
+            self._learn(layout, old, record)
+        if private is not None:
+            self._store_private(record, private, encoded, name)
+        return record, old
+
+    def _store_public(
+        self,
+        old: AdRecord,
+        body: bytes,
+        layout: Layout,
+        private_lines: tuple[bytes, ...],
+        sequence: tuple[int, int | None],
+        address: bytes,
+        sender: Sender,
+        now: int,
+        habit: Habit | None = None,
+    ) -> AdRecord:
+        """Count the update of an ad that is there, and store the new one."""
+        key = old.key
         sequenced, dropped = dropped_between(old.sequence, sequence)
         statistics = self._statistics
         statistics.count_update("Slot", sequenced, dropped)
@@ -177,7 +308,6 @@ class SlotReceiver:
         bits = statistics.history_bits
         updates.count(sequenced, dropped, bits)
         senders, senders_count = sender.stamp
-        heard = b"LastHeardFrom = %d\0" % now
         record = AdRecord(
             kinds.SLOT,
             key,
@@ -185,31 +315,72 @@ class SlotReceiver:
             layout.public_count,
             layout,
             private_lines,
-            heard + updates.lines(bits) + senders,
+            b"LastHeardFrom = %d\0" % now + updates.lines(bits) + senders,
             5 + senders_count,
             now,
         )
         record.sequence = sequence
         record.updates = updates
-        record.values = layout.values(found)
         record.identity = sender.identity or ""
-        self._store.put(self._public, record)
-        if private is not None:
+        self._store.put(self._public, record, habit)
+        return record
+
+    def _store_private(
+        self, record: AdRecord, private: _Known, encoded: bytes, name: bytes
+    ) -> None:
+        """Store the private ad of a public one."""
+        now = record.last_heard_unix
+        twin: AdRecord
+        if encoded:
+            twin = PrivateTwin(
+                record.key,
+                encoded,
+                self._shapes.shape_between(encoded, changing_needles(encoded)),
+                name,
+                now,
+                self._intake.take,
+            )
+        else:
             layout, _, body, private_lines = private
             twin = AdRecord(
                 kinds.SLOT_PRIVATE,
-                key,
+                record.key,
                 body + b"Name = " + name + b"\0",
                 layout.public_count + 1,
                 None,
                 private_lines,
-                heard,
+                b"LastHeardFrom = %d\0" % now,
                 1,
                 now,
             )
-            twin.identity = record.identity
-            self._store.put(self._private, twin)
-        return record, old
+        twin.identity = record.identity
+        self._store.put(self._private, twin)
+
+    def _learn(self, layout: Layout, old: AdRecord, new: AdRecord) -> None:
+        """See what changed, and know where that is the next time."""
+        habit = layout.habit
+        if habit is None:
+            return
+        if old.habit is habit or habit.sequence_at < 0:
+            # The habit was held against this ad and was too narrow; or there is none.
+            layout.changes.add(changed_keys(layout, old.body, new.body))
+            habit = layout.habit
+        if habit is not None and habit.sequence_at >= 0:
+            new.habit = habit
+            new.shape = self._shapes.shape_between(new.body, habit.needles)
+
+
+def _values_at_hand(
+    old: tuple[bytes | None, ...], habit: Habit, values: tuple[bytes, ...]
+) -> tuple[bytes | None, ...]:
+    """What the layout has at hand, brought up to date."""
+    if not habit.wanted:
+        return old
+    new = list(old)
+    for at, changing in habit.wanted:
+        value = values[changing]
+        new[at] = value if are_plain((value,)) else None
+    return tuple(new)
 
 
 def _is_plain_string(text: bytes) -> bool:
