@@ -438,5 +438,7 @@ class PrefixTests(SynchronousTestCase):
     def test_check_attribute_line(self) -> None:
         """A plain line passes; that of a secret is not shown when it does not."""
         check_attribute_line(b"A = 1")
-        with self.assertRaisesRegex(MalformedMessage, "of a secret has no value"):
+        with self.assertRaisesRegex(
+            MalformedMessage, "a secret.s line of 10 bytes has no value"
+        ):
             check_attribute_line(b"ClaimId = ", secret=True)
