@@ -30,6 +30,8 @@ _log = Logger()
 
 #: Longer writes go through Twisted's buffers, so that others get their turn.
 _SHORT_BYTES: Final = 65_536
+#: So many turns in which somebody waited and nobody got in mean that nobody can.
+_FAILURES_BEFORE_REST: Final = 5
 
 
 class CommandTransport(tcp.Server):
@@ -162,6 +164,7 @@ class CommandPortReader:
         self._port = port
         self._accepts_per_turn = accepts_per_turn
         self._accept: Callable[[], None] = port.doRead
+        self._failures_count = 0
         port.transport = CommandTransport
         port.accepted = []
 
@@ -171,11 +174,28 @@ class CommandPortReader:
         # Twisted lets the number grow with the load.
         if 0 < self._accepts_per_turn < port.numberAccepts:
             port.numberAccepts = self._accepts_per_turn
+        turned_away = self._turned_away_count()
         self._accept()
         accepted, port.accepted = port.accepted, []
+        self._look_for_failures(
+            bool(accepted) or self._turned_away_count() != turned_away
+        )
         for transport in accepted:
             if transport.connected:
                 self._read(transport)
+
+    def _turned_away_count(self) -> int:
+        counters = getattr(self._port.factory, "counters", None)
+        return int(getattr(counters, "connections_refused", 0))
+
+    def _look_for_failures(self, succeeded: bool) -> None:
+        """Rest when the system lets nobody in: Twisted would try without end."""
+        self._failures_count = 0 if succeeded else self._failures_count + 1
+        if self._failures_count == _FAILURES_BEFORE_REST:
+            self._failures_count = 0
+            rest = getattr(self._port.factory, "descriptors_short", None)
+            if rest is not None:
+                rest()
 
     def _read(self, transport: CommandTransport) -> None:
         try:

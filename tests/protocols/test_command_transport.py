@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from condor_twisted.protocols.command_server import ServerCounters
 from condor_twisted.protocols.command_transport import (
     CommandPortReader,
     CommandTransport,
@@ -66,6 +67,17 @@ class Producer:
         self.calls.append("stop")
 
 
+class FakeFactory:
+    """Counts how often it was told that nobody can be accepted."""
+
+    def __init__(self) -> None:
+        self.counters = ServerCounters()
+        self.rests_count = 0
+
+    def descriptors_short(self) -> None:
+        self.rests_count += 1
+
+
 class FakePort:
     """As much of a listening port as accepted transports and their reader know."""
 
@@ -78,6 +90,7 @@ class FakePort:
         self.waiting: list[tuple[socket.socket, Protocol]] = []
         self.reactor = reactor
         self.accepts: list[int] = []
+        self.factory = FakeFactory()
 
     def doRead(self) -> None:  # noqa: N802
         """Accept what waits."""
@@ -382,3 +395,24 @@ class AcceptTests(TransportCase):
         reader = CommandPortReader(self.port, 0)
         reader()
         self.assertEqual(self.port.accepts, [100])
+
+    def test_mnh_8_1_nobody_can_be_accepted(self) -> None:
+        """When the system lets nobody in, the port rests instead of trying on."""
+        reader = CommandPortReader(self.port, 8)
+        for _ in range(4):
+            reader()
+        self.assertEqual(self.port.factory.rests_count, 0)
+        reader()
+        self.assertEqual(self.port.factory.rests_count, 1)
+
+    def test_mnh_8_1_who_is_turned_away_was_accepted(self) -> None:
+        """Peers over a limit of ours do not make the port rest."""
+        reader = CommandPortReader(self.port, 8)
+
+        def turn_away() -> None:
+            self.port.factory.counters.connections_refused += 1
+
+        reader._accept = turn_away
+        for _ in range(20):
+            reader()
+        self.assertEqual(self.port.factory.rests_count, 0)

@@ -24,7 +24,11 @@ from condor_twisted.wire.ciphers import (
     Md5Protection,
 )
 from condor_twisted.wire.messages import MessageReader
-from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
+from condor_twisted.wire.stream_frames import (
+    MAX_FRAME_BYTES,
+    FrameLimits,
+    StreamFramer,
+)
 from tests.wire.cedar_vectors import Vector, sequence, vector
 
 KEY = bytes(range(24))
