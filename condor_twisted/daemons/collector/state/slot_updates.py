@@ -246,10 +246,12 @@ class SlotReceiver:
         if newest is not layout:
             record.habit = newest.habit_of(habit.keys)
             record.values = newest.values_in(body)
-        elif old.values:
-            record.values = _values_at_hand(old.values, habit, values)
-        if old.is_checked and are_plain(values):
-            record.is_checked = True
+        if old.is_checked or old.values:
+            plain = are_plain(values)
+            if plain and old.is_checked:
+                record.is_checked = True
+            if old.values and newest is layout:
+                record.values = _values_at_hand(old.values, habit, values, plain)
         return record
 
     def _follow_private(
@@ -259,14 +261,12 @@ class SlotReceiver:
         old = self._private.records.get(key)
         if not isinstance(old, PrivateTwin) or old.shape is None:
             return None
-        shape = old.shape
-        values = shape.follow(old.encoded, payload, at)
-        if values is None:
-            return None
-        widths = tuple(map(len, values))
-        following = shape
-        if widths != shape.widths:
-            changed = self._shapes.shape(shape.runs, widths)
+        following = shape = old.shape
+        if shape.same(old.encoded, payload, at) is None:
+            values = shape.follow(old.encoded, payload, at)
+            if values is None:
+                return None
+            changed = self._shapes.shape(shape.runs, tuple(map(len, values)))
             if changed is None:
                 return None
             following = changed
@@ -421,15 +421,25 @@ class SlotReceiver:
 
 
 def _values_at_hand(
-    old: tuple[bytes | None, ...], habit: Habit, values: tuple[bytes, ...]
+    old: tuple[bytes | None, ...],
+    habit: Habit,
+    values: tuple[bytes, ...],
+    plain: bool,
 ) -> tuple[bytes | None, ...]:
-    """What the layout has at hand, brought up to date."""
+    """What the layout has at hand, brought up to date.
+
+    Args:
+        old: What was at hand of the ad before.
+        habit: What changes.
+        values: The changing values.
+        plain: Whether all of them are plainly literals.
+    """
     if not habit.wanted:
         return old
     new = list(old)
     for at, changing in habit.wanted:
         value = values[changing]
-        new[at] = value if are_plain((value,)) else None
+        new[at] = value if plain or are_plain((value,)) else None
     return tuple(new)
 
 

@@ -298,7 +298,7 @@ class SlotHabitTests(SynchronousTestCase):
             private = [STEADY[0], STEADY[2], b"UpdateSequenceNumber = %d" % sequence]
             ads = [
                 EncodedAd(len(lines), text(*lines)),
-                EncodedAd(4, text(*private), (b'ClaimId = "e%d"' % sequence,)),
+                EncodedAd(4, text(*private, b'ClaimId = "e%d"' % sequence)),
             ]
             accepted = self.pool.state.receive(0, ads, Sender("u@d", "FS", "u"), NOW)
             if sequence > 11:
