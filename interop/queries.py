@@ -21,13 +21,23 @@ from interop.compare import (
 from interop.errors import InteropError
 from interop.peers import ADDRESS, PORT, RAW, SEALED, Collector
 from interop.report import Report
-from interop.sandbox import Result, wait_until
+from interop.sandbox import POOL_HOSTS, Result, wait_until
 
-__all__ = ["FORMS", "QUERIES", "Query", "Recording", "compare", "drive"]
+__all__ = [
+    "FORMS",
+    "QUERIES",
+    "Query",
+    "Recording",
+    "answer_size",
+    "await_own_ad",
+    "compare",
+    "drive",
+    "settle",
+]
 
-_MACHINES = ("exec01.pool.example", "exec02.pool.example", "exec03.pool.example")
-_SCHEDDS = ("submit01.pool.example", "submit02.pool.example")
-_MANAGER = "cm.pool.example"
+_MANAGER = POOL_HOSTS[0]
+_MACHINES = POOL_HOSTS[1:4]
+_SCHEDDS = POOL_HOSTS[4:]
 _SETTLE_SECONDS = 10
 
 Comparison = Callable[[str, str, str], list[Difference]]
@@ -149,13 +159,16 @@ class Recording:
     after: dict[str, str] = field(default_factory=dict)
 
 
-def drive(collector: Collector, report: Report, work: Path) -> Recording:
+def drive(
+    collector: Collector, report: Report, work: Path, meanwhile: Callable[[], object]
+) -> Recording:
     """Fill a collector, ask it everything, and take the ads out again.
 
     Args:
         collector: One that has just started.
         report: Where a tool that fails is recorded.
         work: Where the ads are written for the tools.
+        meanwhile: Called while the collector is full.
 
     Returns:
         What the tools printed.
@@ -168,6 +181,7 @@ def drive(collector: Collector, report: Report, work: Path) -> Recording:
         result = collector.tool("condor_status", *query.options)
         report_failure(report, collector, query.name, result)
         recording.outputs[query] = result.output
+    meanwhile()
     _empty(advertise)
     return recording
 
@@ -226,7 +240,7 @@ def _check_limited(
     report: Report, query: Query, expected: Recording, actual: Recording
 ) -> None:
     """A limited answer is as long as the reference's; which ads is nobody's promise."""
-    count = [_answer_size(query, side.outputs[query]) for side in (expected, actual)]
+    count = [answer_size(query, side.outputs[query]) for side in (expected, actual)]
     report.check(
         f"{query.name} ({count[0]} ads)",
         count[0] == count[1] and count[0] > 0,
@@ -234,7 +248,8 @@ def _check_limited(
     )
 
 
-def _answer_size(query: Query, output: str) -> int:
+def answer_size(query: Query, output: str) -> int:
+    """Count the ads in an answer."""
     if "-long" in query.options:
         return len(parse_long(output))
     return sum(1 for line in output.splitlines() if line.strip())
