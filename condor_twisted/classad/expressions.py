@@ -64,7 +64,7 @@ from condor_twisted.classad.literals import (
     format_literal,
     parse_literal,
 )
-from condor_twisted.classad.syntax import Syntax, read_syntax
+from condor_twisted.classad.syntax import MAX_OPERATORS, Syntax, read_syntax
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 
 __all__ = [
@@ -88,7 +88,9 @@ __all__ = [
 _MAX_CHEAP_BYTES: Final = 1 << 16
 #: Checks of texts up to this size are remembered.
 _CACHED_BYTES: Final = 2048
-_QUICK_BYTES: Final = 4096
+#: The library reads texts up to this size by itself: they cannot have more operators
+#: than `MAX_OPERATORS`, and it bounds the depth as we do.
+_QUICK_BYTES: Final = 2 * MAX_OPERATORS
 _QUICK_BRACKETS: Final = 100
 _NEEDS_CARE = re.compile(rb"[\0\r\n]|(?<![0-9A-Za-z_.])0[0-9]")
 

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 #: Text that one evaluation may visit, attributes counted as often as referred to.
-MAX_EXPANDED_BYTES: Final = 1 << 20
+MAX_EXPANDED_BYTES: Final = 1 << 16
 #: Attributes that one evaluation may look into, repeated visits counted.
 _MAX_EXPANSIONS: Final = 5_000
 _MAX_REFERENCE_DEPTH: Final = 150

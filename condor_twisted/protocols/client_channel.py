@@ -50,9 +50,8 @@ class ClientChannel:
         self.peer: Peer | None = None
         self.session: SecuritySession | None = None
         self.resumed = False
-        self.channel = ReliSockProtocol(
-            StreamFramer(opener.limits), opener.sweep, opener.reactor
-        )
+        self._framer = StreamFramer(opener.limits)
+        self.channel = ReliSockProtocol(self._framer, opener.sweep, opener.reactor)
         self.channel.owner = self
         self._opener = opener
         self._prefix = b""
@@ -146,6 +145,33 @@ class ClientChannel:
         else:
             self._expect("an answer", timeout_seconds)
         return outcome
+
+    def receive_part(
+        self, timeout_seconds: float = ANSWER_SECONDS
+    ) -> Deferred[tuple[bytes, bool]]:
+        """Wait for the next piece of a message, however long the whole one is.
+
+        Where a piece was asked for, everything after it comes in pieces too. Not for
+        a stream whose single secrets are encrypted (`streams` tells).
+
+        Args:
+            timeout_seconds: How long it may take.
+
+        Returns:
+            A `Deferred` of bytes, and whether the message ends with them; it fails
+            as `receive_message` does.
+        """
+        self._framer.deliver_pieces()
+
+        def piece(reader: MessageReader) -> tuple[bytes, bool]:
+            return reader.get_bytes(reader.remaining), self._framer.message_ended
+
+        return self.receive_message(timeout_seconds).addCallback(piece)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a message can be received in pieces."""
+        return self.channel.secrets is None or self.channel.encrypted
 
     def close(self) -> None:
         """Close when everything is sent."""

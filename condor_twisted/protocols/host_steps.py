@@ -46,6 +46,8 @@ MISSED_SECONDS = 15.0
 #: How long anybody waits for a name, and how many are looked up at a time.
 LOOKUP_TIMEOUT_SECONDS = 5.0
 LOOKUPS_AT_ONCE = 4
+#: How many may wait for names; whoever comes then gets none.
+WAITING_COUNT = 1000
 #: How many answers are kept.
 KEPT_ANSWERS_COUNT = 10_000
 
@@ -137,8 +139,9 @@ def confirmed_host_names(address: str) -> tuple[str, ...]:
 class HostNames:
     """Host names of addresses: asynchronous, cached, bounded.
 
-    Nobody waits longer than 5 s; at most 4 look-ups run at a time, and askers for the
-    same address share one. A look-up that outlives its askers still fills the cache.
+    Nobody waits longer than 5 s, and at most 1,000 do: in a flood an address has no
+    names. At most 4 look-ups run at a time, and askers for the same address share
+    one. A look-up that outlives its askers still fills the cache.
 
     Args:
         clock: The reactor, for time and time limits.
@@ -158,6 +161,7 @@ class HostNames:
         self._answers: AnswerCache[str, tuple[str, ...]] = AnswerCache(clock)
         self._under_way: dict[str, list[Deferred[tuple[str, ...]]]] = {}
         self._places = DeferredSemaphore(LOOKUPS_AT_ONCE)
+        self._waiting_count = 0
 
     def known(self, address: str) -> tuple[str, ...] | None:
         """The names if they are in the cache, else ``None``."""
@@ -168,6 +172,8 @@ class HostNames:
         known = self._answers.get(address)
         if known is not None:
             return known
+        if max(self._waiting_count, len(self._under_way)) >= WAITING_COUNT:
+            return ()
         waiting = self._under_way.get(address)
         asks = waiting is None
         if waiting is None:
@@ -176,7 +182,10 @@ class HostNames:
         waiting.append(outcome)
         limit = self._clock.callLater(LOOKUP_TIMEOUT_SECONDS, self._give_up, outcome)
 
+        self._waiting_count += 1
+
         def answered(names: tuple[str, ...]) -> tuple[str, ...]:
+            self._waiting_count -= 1
             if limit.active():
                 limit.cancel()
             return names

@@ -243,9 +243,9 @@ class ReliSockProtocol:
         self.receiver = None
         self._receiver_once = None
 
-    def raise_limits(self) -> None:
-        """Allow the peer, now authorized, messages of full size."""
-        self._framer.raise_limits()
+    def raise_limits(self, message_bytes: int | None = None) -> None:
+        """Allow the peer, now authorized, messages of full size, or of this one."""
+        self._framer.raise_limits(message_bytes)
 
     def forget_transcript(self) -> None:
         """No handshake will follow: stop hashing clear frames for one."""

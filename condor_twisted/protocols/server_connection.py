@@ -292,9 +292,9 @@ class ServerConnection:
             self._allowed = {}
             self._allowed_generation = generation
         self._allowed[registration.rule.number] = registration
-        if not self._proven:
-            self._prove()
-            self.channel.raise_limits()
+        self._prove()
+        # The command's number comes in the same message, or before.
+        self.channel.raise_limits(registration.max_payload_bytes + 8)
 
     def _prove(self) -> None:
         """Stop counting this connection as one that has proved nothing."""

@@ -1,1 +1,1 @@
-"""The command line tools."""
+"""The command line: ``condor-twisted status``, ``condor-twisted advertise``, ..."""

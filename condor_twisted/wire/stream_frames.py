@@ -130,12 +130,14 @@ class StreamFramer:
     __slots__ = (
         "_buffer",
         "_collected_bytes",
+        "_ended",
         "_error",
         "_limits",
         "_max_bytes",
         "_max_frames",
         "_offset",
         "_parts",
+        "_piecewise",
         "_protection",
         "_received",
         "_sending",
@@ -150,6 +152,8 @@ class StreamFramer:
         self._offset = 0
         self._parts: list[bytes] = []
         self._collected_bytes = 0
+        self._piecewise = False
+        self._ended = True
         self._sending = False
         self._protection: FrameProtection | None = None
         self._sent: _Transcript | None = _Transcript()
@@ -186,12 +190,33 @@ class StreamFramer:
         """Whether crypto mode is on: strings have a length in front."""
         return self._protection is not None and self._protection.encrypts
 
-    def raise_limits(self) -> None:
-        """Take large messages from now on: the peer may send them."""
-        self._max_bytes = self._limits.raised_message_bytes
+    def raise_limits(self, message_bytes: int | None = None) -> None:
+        """Take large messages from now on: the peer may send them.
+
+        Args:
+            message_bytes: How large they may be; by default as the limits say.
+        """
+        raised = self._limits.raised_message_bytes
+        if message_bytes is not None:
+            raised = min(raised, message_bytes)
+        self._max_bytes = max(self._max_bytes, raised)
         self._max_frames = self._limits.raised_message_frames
 
     # -- receiving -------------------------------------------------------------
+
+    def deliver_pieces(self) -> None:
+        """Give messages in pieces from now on: each frame's body as it arrives.
+
+        For a message that is used as it comes and is longer than anybody wants to
+        hold. `message_ended` tells which piece is the last. The limits on whole
+        messages do not count for it.
+        """
+        self._piecewise = True
+
+    @property
+    def message_ended(self) -> bool:
+        """Whether what ``next_message`` returned last ended its message."""
+        return self._ended
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes that arrived, in pieces of any size."""
@@ -251,7 +276,7 @@ class StreamFramer:
                     "bytes of a frame", self._limits.frame_bytes, length
                 )
             collected = self._collected_bytes + length
-            if collected > self._max_bytes:
+            if collected > self._max_bytes and not self._piecewise:
                 raise LimitExceeded("bytes of a message", self._max_bytes, collected)
             body_start = start + header_bytes
             stop = body_start + length
@@ -263,7 +288,8 @@ class StreamFramer:
             elif self._received is not None:
                 self._received.add(_cut(buffer, start, stop), length)
             self._offset = start = stop
-            if end_flag:
+            if end_flag or self._piecewise:
+                self._ended = end_flag != 0
                 return self._completed(body)
             self._parts.append(body)
             self._collected_bytes = collected

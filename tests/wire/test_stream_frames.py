@@ -571,3 +571,41 @@ class ProtectionTests(SynchronousTestCase):
             protect(framer, kind)
             self.assertIsNotNone(framer.protection)
             self.assertEqual(framer.encrypted, encrypted)
+
+
+def frame(body: bytes, end_flag: int) -> bytes:
+    """One frame in clear."""
+    return struct.pack(">BI", end_flag, len(body)) + body
+
+
+class PieceTests(SynchronousTestCase):
+    def test_pieces(self) -> None:
+        """In pieces, each frame's body comes at once, and the last one says so."""
+        framer = StreamFramer()
+        framer.deliver_pieces()
+        framer.receive_data(frame(b"one", 0) + frame(b"two", 0)[:4])
+        self.assertEqual(framer.next_message(), b"one")
+        self.assertFalse(framer.message_ended)
+        self.assertIsNone(framer.next_message())
+        framer.receive_data(frame(b"two", 0)[4:] + frame(b"end", 1))
+        self.assertEqual(framer.next_message(), b"two")
+        self.assertEqual(framer.next_message(), b"end")
+        self.assertTrue(framer.message_ended)
+
+    def test_a_long_message_in_pieces(self) -> None:
+        """The limit on messages does not count for pieces; that on frames does."""
+        limits = FrameLimits(frame_bytes=10, message_bytes=15, message_frames=2)
+        framer = StreamFramer(limits)
+        framer.deliver_pieces()
+        for _ in range(5):
+            framer.receive_data(frame(b"0123456789", 0))
+            self.assertEqual(framer.next_message(), b"0123456789")
+        framer.receive_data(frame(b"0123456789A", 0))
+        self.assertRaises(LimitExceeded, framer.next_message)
+
+    def test_whole_messages_end(self) -> None:
+        """A whole message has ended."""
+        framer = StreamFramer()
+        framer.receive_data(frame(b"a", 0) + frame(b"b", 1))
+        self.assertEqual(framer.next_message(), b"ab")
+        self.assertTrue(framer.message_ended)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from condor_twisted.daemons.collector.state.queries import QueryPart, QueryPlan
+from condor_twisted.classad.expressions import TooExpensive
+from condor_twisted.daemons.collector.state.constraints import QueryConstraint
+from condor_twisted.daemons.collector.state.query_plans import QueryPart, QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
-from condor_twisted.daemons.collector.state.work import make_order, read_answer
+from condor_twisted.daemons.collector.state.work import next_order, read_answer
 from condor_twisted.errors import ExpressionError
 
 __all__ = ["SelectionJob"]
 
-#: Ads in one work order.
+#: The most ads in one work order.
 _ORDER_ADS: Final = 500
 
 
@@ -37,19 +39,22 @@ class SelectionJob:
             self._part = part
             for table in part.tables:
                 records = list(table.records.values())
-                for start in range(0, len(records), _ORDER_ADS):
+                start = 0
+                while start < len(records):
                     left = plan.left_for(part)
                     if left <= 0:
                         break
                     some = records[start : start + _ORDER_ADS]
-                    plan.examined += len(some)
                     if constraint is None:
+                        plan.examined += len(some)
+                        start += len(some)
                         plan.take(part, some[:left])
                         continue
-                    self._asked = some
-                    yield make_order(
-                        constraint.text, constraint.references, some, plan.now
-                    )
+                    order, count = _order(constraint, some, plan.now)
+                    self._asked = some[:count]
+                    plan.examined += count
+                    start += count
+                    yield order
 
     def take(self, answer: bytes) -> bool:
         """Take an answer."""
@@ -65,3 +70,18 @@ class SelectionJob:
         ]
         self._plan.take(self._part, hits[: self._plan.left_for(self._part)])
         return True
+
+
+def _order(
+    constraint: QueryConstraint, records: list[AdRecord], now: float
+) -> tuple[bytes, int]:
+    """An order about some records, and about how many.
+
+    Raises:
+        QueryRefused: An ad is too much for a worker.
+    """
+    names = tuple(constraint.references)
+    try:
+        return next_order(constraint.text, names, records, now)
+    except TooExpensive as error:
+        raise QueryRefused(str(error)) from error

@@ -37,13 +37,16 @@ from condor_twisted.daemons.collector.pool_page import PoolPage
 from condor_twisted.daemons.collector.selection import SelectionJob
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
-from condor_twisted.daemons.collector.state.queries import QueryPlan
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
-from condor_twisted.daemons.collector.state.refusals import QueryRefused
+from condor_twisted.daemons.collector.state.refusals import (
+    InvalidationRefused,
+    QueryRefused,
+)
 from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
 from condor_twisted.daemons.collector.state.senders import Requester, Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
-from condor_twisted.daemons.collector.turns import in_turns
+from condor_twisted.daemons.collector.turns import Turns
 from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
 from condor_twisted.errors import ConfigError, RemoteProtocolError
 from condor_twisted.protocols.command_ports import SocketOptions
@@ -67,6 +70,8 @@ _STEPS_AT_ONCE: Final = 2
 #: What a query costs at most, in bytes of its ad.
 _MAX_QUERY_BYTES: Final = 4 << 20
 _MAX_SENDERS: Final = 4096
+#: So many selections and invalidations of peers are under way at once.
+_MAX_UNDER_WAY: Final = 1000
 _ACKNOWLEDGEMENT: Final = (1).to_bytes(8, "big")
 _URGENT_SUBSYSTEMS: Final = frozenset(("NEGOTIATOR", "COLLECTOR"))
 _DONE: Final = object()
@@ -120,7 +125,7 @@ class Collector(Daemon):
         self._senders: dict[tuple[str, str | None, str | None], Sender] = {}
         self._sweep_timer: IDelayedCall | None = None
         self._own_ad_timer: IDelayedCall | None = None
-        self._under_way: dict[Deferred[None], None] = {}
+        self._turns: Turns | None = None
         self._register()
 
     def _register(self) -> None:
@@ -205,6 +210,7 @@ class Collector(Daemon):
         if self.ports is None:
             return
         settings = self.state.settings
+        self._turns = Turns(self.reactor)
         self._clock_offset = self._unix_time() - self.reactor.seconds()
         self._warm_at_seconds = self.reactor.seconds() + self._warm_up_seconds
         self.workers = WorkerPool(
@@ -224,8 +230,8 @@ class Collector(Daemon):
             if timer is not None and timer.active():
                 timer.cancel()
         self._sweep_timer = self._own_ad_timer = None
-        for work in list(self._under_way):
-            work.cancel()
+        if self._turns is not None:
+            self._turns.close()
         stopped = super().stopService()
         workers, self.workers = self.workers, None
         if workers is None:
@@ -296,13 +302,18 @@ class Collector(Daemon):
             work.addErrback(_log_failure)
 
     def _work(
-        self, steps: Iterator[None], then: Callable[[], object] = lambda: None
+        self,
+        steps: Iterator[None],
+        then: Callable[[], object] = lambda: None,
+        *,
+        is_urgent: bool = True,
     ) -> Deferred[None] | None:
         """Do something, whoever wanted it: a little of it now, the rest in turns.
 
         Args:
             steps: Each step does bounded work.
             then: Called when all is done.
+            is_urgent: Whether it is our own work.
 
         Returns:
             ``None`` if all is done already; else a `Deferred` that fires when it is,
@@ -312,12 +323,12 @@ class Collector(Daemon):
             if next(steps, _DONE) is _DONE:
                 then()
                 return None
-        work = in_turns(steps, self.reactor)
-        self._under_way[work] = None
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        work = turns.run(steps, is_urgent=is_urgent)
         told: Deferred[None] = Deferred()
 
         def finished(result: object) -> None:
-            self._under_way.pop(work, None)
             if not isinstance(result, Failure):
                 then()
             if not told.called:
@@ -351,7 +362,11 @@ class Collector(Daemon):
         reader.end_of_message()
         done, steps = self.state.invalidate(request.command, ad, self.now())
         # It is carried out also if the peer hangs up meanwhile.
-        return self._work(steps, lambda: self._invalidated(request, done))
+        if self._is_overloaded and not done.by_key:
+            raise InvalidationRefused("too much is under way already")
+        return self._work(
+            steps, lambda: self._invalidated(request, done), is_urgent=False
+        )
 
     def _invalidated(self, request: CommandRequest, done: Invalidation) -> None:
         if self.server is not None:
@@ -426,6 +441,11 @@ class Collector(Daemon):
             return self._select_in_turns(request, plan, steps)
         return self._select_by_worker(request, plan)
 
+    @property
+    def _is_overloaded(self) -> bool:
+        """Whether no further long work is taken on."""
+        return self._turns is not None and len(self._turns) >= _MAX_UNDER_WAY
+
     def _requester(self, request: CommandRequest, ad: EncodedAd) -> Requester:
         peer = request.peer
         requester = Requester(
@@ -456,19 +476,30 @@ class Collector(Daemon):
         if second is None:
             request.reply(first)
             return None
-        return request.reply_parts(chain((first, second), pieces))
+        turns = self._turns
+        assert turns is not None, "the service runs"
+        return request.reply_parts(chain((first, second), turns.paced(pieces)))
 
     async def _select_in_turns(
         self, request: CommandRequest, plan: QueryPlan, steps: Iterator[None]
     ) -> None:
-        await in_turns(steps, self.reactor)
+        await self._steps_of_selecting(steps, _is_urgent(request))
         if plan.is_expensive:
             await self._select_by_worker(request, plan)
             return
         await _finish(self._answer(request, plan))
 
+    def _steps_of_selecting(
+        self, steps: Iterator[None], is_urgent: bool
+    ) -> Deferred[None]:
+        turns = self._turns
+        if turns is None or self._is_overloaded:
+            self.state.statistics.dropped_queries.total += 1
+            raise NoRoom("too much is under way already")
+        return turns.run(steps, is_urgent=is_urgent)
+
     async def _select_by_worker(self, request: CommandRequest, plan: QueryPlan) -> None:
-        await self._work_off(plan)
+        await self._work_off(plan, _is_urgent(request))
         await _finish(self._answer(request, plan))
 
     def select(self, plan: QueryPlan) -> Deferred[None]:
@@ -485,14 +516,14 @@ class Collector(Daemon):
 
     async def _select(self, plan: QueryPlan) -> None:
         if not plan.is_expensive:
-            await in_turns(plan.select(), self.reactor)
+            await self._steps_of_selecting(plan.select(), False)
         if plan.is_expensive:
-            await self._work_off(plan)
+            await self._work_off(plan, False)
         else:
             subsystem = plan.requester.subsystem
             self.state.statistics.count_query(subsystem, in_process=True)
 
-    async def _work_off(self, plan: QueryPlan) -> None:
+    async def _work_off(self, plan: QueryPlan, is_urgent: bool) -> None:
         """Have a worker select."""
         workers = self.workers
         if workers is None or workers.limit <= 0:
@@ -500,11 +531,7 @@ class Collector(Daemon):
         self.state.statistics.count_query(plan.requester.subsystem, in_process=False)
         job = SelectionJob(plan)
         try:
-            await workers.run(
-                job.orders(),
-                job.take,
-                is_urgent=plan.requester.subsystem in _URGENT_SUBSYSTEMS,
-            )
+            await workers.run(job.orders(), job.take, is_urgent=is_urgent)
         except NoRoom:
             self.state.statistics.dropped_queries.total += 1
             raise
@@ -536,6 +563,13 @@ class Collector(Daemon):
             values["PendingQueries"] = workers.pending_count
             values["PendingQueriesPeak"] = workers.peak_pending_count
         return values
+
+
+def _is_urgent(request: CommandRequest) -> bool:
+    """Whether a negotiator or a collector asks, and is one as far as rights go."""
+    return request.peer.subsystem in _URGENT_SUBSYSTEMS and (
+        request.holds(Permission.NEGOTIATOR) or request.holds(Permission.DAEMON)
+    )
 
 
 async def _finish(result: object) -> None:

@@ -30,6 +30,8 @@ __all__ = ["NoRoom", "WorkerPool"]
 
 _log = Logger()
 
+#: What starting a process takes; Twisted loses descriptors when it runs out of them.
+_DESCRIPTORS_OF_A_START: Final = 12
 #: A worker that has nothing to do ends after so long.
 IDLE_SECONDS: Final = 30.0
 #: One order may take a worker so long in all.
@@ -260,6 +262,8 @@ class WorkerPool:
     def _take_worker(self) -> _Worker:
         if self._idle:
             return self._idle.pop()
+        if not _have_descriptors():
+            raise QueryRefused("no worker can be started: too many open files")
         worker = _Worker(self)
         self._workers[worker] = None
         paths = [os.path.abspath(path or ".") for path in sys.path]
@@ -275,3 +279,17 @@ class WorkerPool:
             del self._workers[worker]
             raise QueryRefused("no worker can be started") from error
         return worker
+
+
+def _have_descriptors() -> bool:
+    """Whether a process can be started without running out of descriptors."""
+    taken: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS_OF_A_START):
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    finally:
+        for each in taken:
+            os.close(each)
+    return True

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.queries import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
-from condor_twisted.daemons.collector.turns import in_turns
+from condor_twisted.daemons.collector.turns import Turns
 
 __all__ = ["PoolView", "StateView"]
 
@@ -78,7 +78,7 @@ class StateView:
         self._state = state
         self._name = name
         self._address = address
-        self._reactor = reactor
+        self._turns = Turns(reactor)
         self._now = now
         self._warm_at = warm_at_unix
 
@@ -109,7 +109,7 @@ class StateView:
 
     def select(self, plan: QueryPlan) -> Deferred[None]:
         """Find the ads in slices, one per turn of the reactor."""
-        done: Deferred[None] = in_turns(plan.select(), self._reactor)
+        done: Deferred[None] = self._turns.run(plan.select())
 
         def check(result: None) -> None:
             if plan.is_expensive:

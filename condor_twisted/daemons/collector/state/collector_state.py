@@ -18,7 +18,8 @@ from condor_twisted.daemons.collector.state.own_ad import (
     build_own_ad,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.queries import QueryPlan, QueryPlanner
+from condor_twisted.daemons.collector.state.queries import QueryPlanner
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.removal import (
     Housekeeper,
@@ -81,9 +82,12 @@ class CollectorState:
         self._settings = settings
         self._live_statistics = live_statistics
         self._judge = LineJudge(report_line)
-        self._updates = UpdateReceiver(self.store, self.statistics, settings, Intake())
+        intake = Intake()
+        self._updates = UpdateReceiver(self.store, self.statistics, settings, intake)
         self._housekeeper = Housekeeper(self.store, settings, self._judge)
-        self._planner = QueryPlanner(self.store, self._judge, self._refreshed)
+        self._planner = QueryPlanner(
+            self.store, self._judge, self._refreshed, intake.book.want
+        )
         self._planner.hides_absent = settings.absent_requirements is not None
         self._own_key: str | None = None
         self._peaks: list[int] = []

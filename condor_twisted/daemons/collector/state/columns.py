@@ -20,6 +20,8 @@ __all__ = ["Column", "value_key"]
 
 _MAX_SHARED: Final = 4096
 _MAX_SHARED_BYTES: Final = 64
+#: So many bytes of ads of no known layout are searched in one step.
+_MAX_SEARCHED_BYTES: Final = 1 << 20
 #: The class of a value: equal values have equal keys, whatever their types and case.
 ValueKey = str | float
 
@@ -68,7 +70,7 @@ class Column:
 
         Args:
             records: The table's ads.
-            count: At most so many.
+            count: At most so many; fewer, if these are large.
 
         Returns:
             Whether nothing is left to be looked up.
@@ -84,6 +86,12 @@ class Column:
             for key in some:
                 if key not in records:
                     self._remove(key)
+        searched = sum([len(each.body) for each in there if each.layout is None])
+        while searched > _MAX_SEARCHED_BYTES and len(there) > 1:
+            later = there.pop()
+            changed.add(later.key)
+            if later.layout is None:
+                searched -= len(later.body)
         texts = self.texts
         missing = object()
         for record, text in zip(there, raw_values(there, self.name), strict=True):

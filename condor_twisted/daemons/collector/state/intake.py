@@ -5,12 +5,13 @@ Known layouts are recognized by one match; anything else is read line by line.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import Final
 
 from condor_twisted.classad.wire_ad import split_line
-from condor_twisted.daemons.collector.state.layouts import LayoutBook
+from condor_twisted.daemons.collector.state.layouts import Layout, LayoutBook
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_plain_public,
@@ -127,15 +128,36 @@ class Intake:
         """
         if encoded.count > MAX_ATTRIBUTES:
             raise LimitExceeded("attributes in an ad", MAX_ATTRIBUTES, encoded.count)
-        body = encoded.body
-        if not encoded.secret_lines:
-            known = self.book.find(body, 0, encoded.count)
-            if known is not None:
-                layout, found = known
-                if found.end() == len(body) and not layout.secret_groups:
-                    return ArrivedAd(body, layout.count, (), layout, found)
-        lines = body.split(b"\0")[:-1]
+        known = self.find(encoded)
+        if known is not None:
+            layout, found, public, private_lines = known
+            return ArrivedAd(public, layout.public_count, private_lines, layout, found)
+        lines = encoded.body.split(b"\0")[:-1]
         arrived = sort_lines(lines, encoded.secret_lines)
-        if not encoded.secret_lines:
-            self.book.note(lines)
+        self.book.note(lines)
         return arrived
+
+    def find(
+        self, encoded: EncodedAd
+    ) -> tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]] | None:
+        """The layout of an ad that is already cut out, if it is a known one.
+
+        Returns:
+            The layout, the match with the whole body, the public and the private
+            lines.
+        """
+        body = encoded.body
+        secrets = encoded.secret_lines
+        known = self.book.find(body, 0, encoded.count - len(secrets))
+        if known is None:
+            return None
+        layout, found = known
+        if found.end() != len(body):
+            return None
+        if layout.secret_groups:
+            return None if secrets else (layout, found, *layout.cut(body, found))
+        if secrets:
+            names = {line.partition(b" = ")[0].lower() for line in secrets}
+            if len(names) != len(secrets) or not all(map(is_private_key, names)):
+                return None
+        return layout, found, body, secrets

@@ -4,12 +4,16 @@ A daemon sends the same attributes in the same order every time, and so does eve
 other daemon of its kind; only the values change. A :class:`Layout` is one such
 sequence as a compiled pattern. When it matches, one call that runs in C has proved
 what would otherwise take a look at every line: where the ad ends, that each line is
-plainly ``Name = value``, that no name occurs twice, that none of them is private or
-the collector's own, where each value is, and which attributes the ad lacks.
+plainly ``Name = value``, that no name occurs twice, which lines are private and that
+none is the collector's own, where each value is, and which attributes the ad lacks.
 
 What no layout matches is read line by line; a sequence that is seen often becomes
 a layout. All of this is memory of fixed size, and learning is rationed: a pattern
 costs some milliseconds, so peers that send ever new sequences cannot make us learn.
+
+The attributes that queries ask for are captured as well: then a value that is plainly
+a literal is at hand, with the proof that it is one, and nobody has to search for it.
+A layout learns what is wanted when its turn comes, under the same ration.
 
 Layout of an ad that a pattern matches, ``count`` times one of:
     ``Name = value`` NUL, or ``ZKM`` NUL ``Name = value`` NUL
@@ -18,33 +22,59 @@ Layout of an ad that a pattern matches, ``count`` times one of:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.habits import Habit
 from condor_twisted.daemons.collector.state.names import (
+    is_plain,
     is_plain_public,
     is_private_key,
     lookup_key,
 )
 
-__all__ = ["Layout", "LayoutBook", "names_of"]
+__all__ = ["Layout", "LayoutBook", "names_of", "possessive"]
 
 _MARKER: Final = b"ZKM"
 _MARKER_STRING: Final = b"ZKM\0"
 
 
-def _value_pattern() -> bytes:
-    """A value: not empty, not only blanks."""
+def possessive(pattern: bytes) -> bytes:
+    """A repetition that is not tried with less, where ``re`` knows such.
+
+    Args:
+        pattern: Ends in a repetition; what follows it cannot match what it repeats,
+            so that the meaning is the same.
+    """
     try:
-        # Possessive: nothing is tried twice, and a third of the time is saved.
-        re.compile(b"a*+")
+        re.compile(pattern + b"+")
     except re.error:  # before Python 3.11
-        return b"[^ \\0][^\\0]*"
-    return b"[^ \\0][^\\0]*+"
+        return pattern
+    return pattern + b"+"
 
 
-_VALUE: Final = _value_pattern()
+#: A value: not empty, not only blanks.
+_VALUE: Final = possessive(rb"[^ \0][^\0]*")
+
+#: Forms of values that refer to nothing and that every reader takes, by how to know
+#: that an attribute has this one.
+_LITERALS: Final = (
+    (re.compile(rb'"'), rb'"[^"\\\0]*"'),
+    (re.compile(rb"[-0-9]"), rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?"),
+    (re.compile(rb"(?:true|false)\Z"), rb"true|false"),
+    (re.compile(rb"\{"), rb"\{ *\}"),
+)
+#: At most so many attributes are captured because queries want them.
+MAX_WANTED: Final = 48
+#: An attribute is wanted when it was asked for so often.
+_ASKED_OFTEN: Final = 2
+#: What is wanted is thought over after so many questions.
+_ASKED_REVIEW: Final = 512
+_MAX_ASKED: Final = 4096
+_MAX_ASKED_BYTES: Final = 100
+#: What an ad pays for a new pattern, if its layout waits for one.
+_INCOME_OF_KNOWN: Final = 1.0 / 200
 
 #: Their values are captured when an ad arrives: keys, statistics, rules.
 _CAPTURED: Final = (
@@ -109,37 +139,52 @@ class Layout:
 
     Args:
         strings: The strings of an ad of this layout, as :func:`names_of` takes them;
-            each public name is plain, public and there once.
+            each name is plain and there once, and none is the collector's.
+        wanted: Attributes whose values are captured for queries, in lower case.
 
     Attributes:
-        count: The number of attributes, secret ones included.
-        public_count: The number of those that are not secret.
+        count: The number of attributes, private ones included.
+        public_count: The number of those that are not private.
         group_of: Captured attributes by lower-case name, with their group's number.
-        secret_groups: The groups that hold a secret's two strings.
+        secret_groups: The groups that hold private lines, each with the size of the
+            marker in front.
         slot_groups: The groups of what the usual slot ad has: MyType, Name, MyAddress,
             UpdateSequenceNumber, DaemonStartTime, HasStartDaemonAd; or none.
         private_groups: Of the usual private ad: MyType and MyAddress; or none.
+        wanted: What it was made for.
+        at_hand: The wanted attributes that it has, by lower-case name, with their place
+            among the values that :meth:`values` gives.
         places: Where public attributes are, by lower-case name: what to search for
             (the first one's has no NUL in front), and from where on.
+        habit: Which attributes change from update to update; ``None`` if too many.
     """
 
     __slots__ = (
         "_search",
+        "_strings",
+        "_value_groups",
+        "at_hand",
         "count",
         "group_of",
+        "habit",
         "match",
         "places",
         "private_groups",
         "public_count",
         "secret_groups",
         "slot_groups",
+        "wanted",
     )
 
-    def __init__(self, strings: Sequence[bytes]) -> None:
+    def __init__(
+        self, strings: Sequence[bytes], wanted: frozenset[bytes] = frozenset()
+    ) -> None:
         pieces: list[bytes] = []
         places: dict[bytes, tuple[bytes, int]] = {}
         group_of: dict[bytes, int] = {}
-        secret_groups: list[int] = []
+        secret_groups: list[tuple[int, int]] = []
+        value_groups: list[int] = []
+        at_hand: dict[bytes, int] = {}
         groups = 0
         offset = 0
         secret = False
@@ -152,18 +197,27 @@ class Layout:
             blanks = b" *" if value.startswith(b" ") else b""
             plain = re.escape(name) + b" = " + blanks
             key = name.lower()
-            if secret:
+            if secret or is_private_key(key):
                 groups += 1
-                secret_groups.append(groups)
-                pieces.append(b"(ZKM\\0" + plain + _VALUE + b"\\0)")
+                marker = b"ZKM\\0" if secret else b""
+                secret_groups.append((groups, 4 if secret else 0))
+                pieces.append(b"(" + marker + plain + _VALUE + b"\\0)")
                 secret = False
                 continue
-            if key in _CAPTURED_KEYS:
+            captured = key in _CAPTURED_KEYS
+            if captured:
                 groups += 1
                 group_of[key] = groups
-                pieces.append(plain + b"(" + _VALUE + b")\\0")
-            else:
-                pieces.append(plain + _VALUE + b"\\0")
+                plain += b"("
+            form = _literal_form(value) if key in wanted else None
+            if form is not None:
+                groups += 1
+                at_hand[key] = len(value_groups)
+                value_groups.append(groups)
+                # Behind a look ahead no other way is tried: one alternative per
+                # attribute would be exponentially many.
+                plain += b"(?=(" + form + b")\\0|)"
+            pieces.append(plain + _VALUE + (b")\\0" if captured else b"\\0"))
             needle = b"\0" + name + b" = "
             if offset:
                 places[key] = needle, max(0, offset - 1 - _SLACK_BYTES)
@@ -176,12 +230,38 @@ class Layout:
         self.public_count: Final = len(places)
         self.count: Final = len(places) + len(secret_groups)
         self.places: Final = places
+        self.wanted = wanted
+        self.at_hand: Final = at_hand
+        # Asked for a single group, a match would not give a tuple.
+        self._value_groups: Final = tuple(
+            value_groups * 2 if len(value_groups) == 1 else value_groups
+        )
+        self._strings: Final = tuple(_without_secrets(strings))
+        self.habit: Habit | None = Habit(self, ())
         self.slot_groups: Final = _all_groups(group_of, _OF_A_SLOT)
         self.private_groups: Final = (
             ()
             if lookup_key(attributes.NAME) in places
             else _all_groups(group_of, _OF_A_PRIVATE_AD)
         )
+
+    def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
+        """The same layout, for other wanted attributes."""
+        layout = Layout(self._strings, wanted)
+        layout.habit = self.habit and Habit(layout, self.habit.changing)
+        return layout
+
+    def has_any(self, keys: Iterable[bytes]) -> bool:
+        """Whether the layout has one of these attributes."""
+        return any(key in self.places for key in keys)
+
+    def values(self, found: re.Match[bytes]) -> tuple[bytes | None, ...]:
+        """What is at hand of an ad that matched; ``None`` for what is no literal.
+
+        The attributes' places are in ``at_hand``; what is behind them is of no use.
+        """
+        groups = self._value_groups
+        return found.group(*groups) if groups else ()
 
     def cut(
         self, payload: bytes, found: re.Match[bytes]
@@ -192,10 +272,10 @@ class Layout:
             return payload[start:end], ()
         public: list[bytes] = []
         secrets: list[bytes] = []
-        for group in self.secret_groups:
+        for group, marker in self.secret_groups:
             at, behind = found.span(group)
             public.append(payload[start:at])
-            secrets.append(payload[at + 4 : behind - 1])
+            secrets.append(payload[at + marker : behind - 1])
             start = behind
         public.append(payload[start:end])
         return b"".join(public), tuple(secrets)
@@ -216,6 +296,25 @@ class Layout:
             at = body.find(needle)
         start = at + len(needle)
         return body[start : body.index(0, start)]
+
+
+def _literal_form(value: bytes) -> bytes | None:
+    """The pattern of literals like this one; ``None`` if it is none."""
+    for looks, form in _LITERALS:
+        if looks.match(value) is not None:
+            return form if re.fullmatch(form, value) is not None else None
+    return None
+
+
+def _without_secrets(strings: Sequence[bytes]) -> Iterable[bytes]:
+    """The strings, but of a private one nothing except its name."""
+    secret = False
+    for line in strings:
+        name, _, value = line.partition(b" = ")
+        if secret or is_private_key(name.lower()):
+            line = name + b" = " + (b" 0" if value.startswith(b" ") else b"0")
+        secret = line == _MARKER
+        yield line
 
 
 def _all_groups(group_of: dict[bytes, int], names: Sequence[str]) -> tuple[int, ...]:
@@ -244,13 +343,16 @@ class LayoutBook:
         self._by_count: dict[int, list[Layout]] = {}
         self._size = 0
         self._seen: dict[tuple[bytes, ...], int] = {}
+        self._wanted: frozenset[bytes] = frozenset()
+        self._asked: dict[bytes, int] = {}
+        self._asked_count = 0
 
     def __len__(self) -> int:
         """How many layouts are known."""
         return self._size
 
     def find(
-        self, payload: bytes, offset: int, count: int
+        self, payload: bytes, offset: int, count: int, likely: Layout | None = None
     ) -> tuple[Layout, re.Match[bytes]] | None:
         """The layout that the ad at ``offset`` has, if it is a known one.
 
@@ -258,7 +360,16 @@ class LayoutBook:
             payload: Strings, each with its NUL.
             offset: Where the ad's first string begins.
             count: The number of attributes.
+            likely: The layout that is tried first.
         """
+        if likely is not None and likely.wanted is self._wanted:
+            found = likely.match(payload, offset)
+            if (
+                found is not None
+                and likely.count == count
+                and found.end() - offset <= _MAX_LINE_BYTES
+            ):
+                return likely, found
         layouts = self._by_count.get(count)
         if layouts is None:
             return None
@@ -270,8 +381,64 @@ class LayoutBook:
                     layouts.insert(0, layout)
                 if found.end() - offset > _MAX_LINE_BYTES:
                     return None  # a line may be too long: the exact reader decides
+                if layout.wanted is not self._wanted:
+                    self._follow(layout)
                 return layout, found
         return None
+
+    def is_current(self, layout: Layout) -> bool:
+        """Whether a layout captures what queries want now."""
+        return layout.wanted is self._wanted
+
+    def want(self, keys: Iterable[bytes]) -> None:
+        """A query asks for these attributes: capture them if that goes on.
+
+        Args:
+            keys: Names in lower case, each once.
+        """
+        asked = self._asked
+        if len(asked) > _MAX_ASKED:
+            asked.clear()
+        is_news = False
+        for key in keys:
+            if len(key) <= _MAX_ASKED_BYTES:
+                count = asked[key] = asked.get(key, 0) + 1
+                is_news = is_news or count == _ASKED_OFTEN
+        self._asked_count += 1
+        if self._asked_count >= _ASKED_REVIEW:
+            self._asked_count = 0
+            self._asked = {key: each // 2 for key, each in asked.items() if each > 1}
+            if len(self._wanted) >= MAX_WANTED:
+                # What nobody asks for any more makes room.
+                often = sorted(self._asked, key=self._asked.__getitem__, reverse=True)
+                self._change_wanted(self._that_exist(often)[:MAX_WANTED])
+        elif is_news and len(self._wanted) < MAX_WANTED:
+            often = [key for key in keys if asked.get(key, 0) >= _ASKED_OFTEN]
+            known = self._that_exist(often)
+            self._change_wanted([*self._wanted, *known][:MAX_WANTED])
+
+    def _that_exist(self, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of some attributes that are in an ad of some layout."""
+        layouts = [each for some in self._by_count.values() for each in some]
+        return [key for key in keys if any(key in each.places for each in layouts)]
+
+    def _change_wanted(self, keys: Iterable[bytes]) -> None:
+        wanted = frozenset(keys)
+        if wanted != self._wanted:
+            self._wanted = wanted
+
+    def _follow(self, layout: Layout) -> None:
+        """Bring a layout up to what is wanted, when enough ads have paid for it."""
+        wanted = self._wanted
+        if not layout.has_any(wanted.symmetric_difference(layout.wanted)):
+            layout.wanted = wanted
+            return
+        self._credit += _INCOME_OF_KNOWN
+        if self._credit < 1.0:
+            return
+        self._credit -= 1.0
+        layouts = self._by_count[layout.count]
+        layouts[layouts.index(layout)] = layout.for_wanted(wanted)
 
     def note(self, strings: Sequence[bytes]) -> None:
         """An ad came that no layout matched; learn its sequence if that pays.
@@ -295,7 +462,7 @@ class LayoutBook:
             return
         self._credit -= 1.0
         self._seen.pop(names, None)
-        self._add(Layout(strings))
+        self._add(Layout(strings, self._wanted))
 
     def _add(self, layout: Layout) -> None:
         if self._size >= self._max_layouts:
@@ -309,8 +476,9 @@ class LayoutBook:
 
 
 def _is_learnable(names: tuple[bytes, ...]) -> bool:
-    """Whether all public names are plain and public, and none is there twice."""
-    public: set[bytes] = set()
+    """Whether all names are plain, none is there twice, and secrets are private."""
+    seen: set[bytes] = set()
+    public = 0
     secret = False
     for name in names:
         if name == _MARKER_STRING:
@@ -319,12 +487,15 @@ def _is_learnable(names: tuple[bytes, ...]) -> bool:
             secret = True
             continue
         key = name.lower()
-        if secret:
-            secret = False
-            if not is_private_key(key):
-                return False  # such a line becomes a public one
-            continue
-        if key in public or not is_plain_public(name):
+        if key in seen:
             return False
-        public.add(key)
-    return not secret and len(public) >= _MIN_NAMES - 2
+        seen.add(key)
+        if is_private_key(key):
+            if not is_plain(name):
+                return False
+        elif secret or not is_plain_public(name):
+            return False  # a secret of a public name becomes a public line
+        else:
+            public += 1
+        secret = False
+    return not secret and public >= _MIN_NAMES - 2

@@ -9,12 +9,19 @@ Source: ``src/condor_utils/classad_oldnew.cpp: ClassAdAttributeIsPrivateAny``,
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
 from condor_twisted.constants import attributes
 
-__all__ = ["STAMPED_KEYS", "is_plain_public", "is_private_key", "lookup_key"]
+__all__ = [
+    "STAMPED_KEYS",
+    "is_plain",
+    "is_plain_public",
+    "is_private_key",
+    "lookup_key",
+]
 
 #: Attributes that the collector sets itself, in lower case.
 STAMPED_KEYS: Final = frozenset(
@@ -34,7 +41,7 @@ _PRIVATE_KEYS: Final = frozenset(
     name.encode("ascii") for name in attributes.PRIVATE_NAMES
 )
 _PRIVATE_PREFIX: Final = attributes.PRIVATE_PREFIX.encode("ascii")
-_BLANKS_AND_EQUALS: Final = b" \t\n\v\f\r="
+_PLAIN_NAME: Final = re.compile(rb"[^ \t\n\v\f\r=]+")
 #: Longer names are not worth remembering.
 _LONG: Final = 100
 _MAX_KEYS: Final = 8192
@@ -58,20 +65,22 @@ def lookup_key(name: str) -> bytes:
     return key
 
 
+def is_plain(name: bytes) -> bool:
+    """Whether there is no doubt where a name begins and ends."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
 def is_plain_public(name: bytes) -> bool:
     """Whether a line of this name may be kept and sent as it came.
 
-    It may when the name is neither private nor the collector's own, and there is no
-    doubt where it begins and ends.
+    It may when the name is plain, and neither private nor the collector's own.
     """
     return _short_is_plain(name) if len(name) <= _LONG else _is_plain(name)
 
 
 def _is_plain(name: bytes) -> bool:
     key = name.lower()
-    if not name or key in STAMPED_KEYS or is_private_key(key):
-        return False
-    return not any(blank in name for blank in _BLANKS_AND_EQUALS)
+    return is_plain(name) and key not in STAMPED_KEYS and not is_private_key(key)
 
 
 _short_is_plain = lru_cache(maxsize=8192)(_is_plain)

@@ -11,39 +11,70 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from condor_twisted.classad.literals import (
     NOT_LITERAL,
     decode_string,
     parse_literal,
 )
+from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
-from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.layouts import Layout, possessive
+from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_private_key,
     lookup_key,
 )
 from condor_twisted.daemons.collector.state.publication import LineJudge
-from condor_twisted.daemons.collector.state.records import AdRecord
+from condor_twisted.daemons.collector.state.records import (
+    LAST_HEARD_FROM_AT,
+    AdRecord,
+)
 
 __all__ = ["ProjectedAd", "Projection"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
-_LITERAL_LINES = re.compile(
-    rb"(?:[^=\0]+ = "
-    rb'(?:"[^"\\\0]*"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0)*'
+
+
+#: A value that is plainly a literal, with its NUL.
+_LITERAL: Final = (
+    rb'(?:"'
+    + possessive(rb'[^"\\\0]*')
+    + rb'"|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,20})?|true|false)\0'
 )
+_LITERAL_LINE = re.compile(rb"[^=\0]+ = " + _LITERAL)
+_LITERAL_LINES = re.compile(rb"(?:[^=\0]+ = " + _LITERAL + b")*")
 #: Most names that one projection can have, the referenced ones included.
-_MAX_NAMES: Final = 10_000
+_MAX_NAMES: Final = 2000
+#: Expressions of an ad that are read for what they refer to.
+_MAX_FOLLOWED_BYTES: Final = 16_384
 _MAX_PLANS: Final = 64
+_MAX_TEMPLATES: Final = 512
+_LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
 
 ProjectedAd: TypeAlias = tuple[int, bytes, tuple[bytes, ...]]
 #: What to search for and from where on, its size, where the line begins behind it, and
 #: the spelling wanted if it is another. For stamps: the key, no size, the spelling.
 _Step: TypeAlias = tuple[bytes, int, int, int, "bytes | None"]
 _Plan: TypeAlias = tuple[_Step, ...]
+
+
+class _Template(NamedTuple):
+    """How to write a projection of ads whose values all are at hand.
+
+    Args:
+        size: The number of lines.
+        text: The lines, with ``%b`` for each value.
+        pick: Picks these values out of those at hand and, behind them, the time when
+            the ad was heard.
+    """
+
+    size: int
+    text: bytes
+    pick: Callable[[tuple[bytes | None, ...]], tuple[bytes | None, ...]]
 
 
 class Projection:
@@ -54,22 +85,33 @@ class Projection:
 
     Args:
         text: Names, separated by blanks and commas.
+        max_names: What follows behind so many is ignored.
 
     Attributes:
         is_empty: Whether it names nothing, which means everything.
+        keys: The names in lower case.
         wants_private: Whether one of the names is private.
     """
 
-    __slots__ = ("_names", "_plans", "is_empty", "wants_private")
+    __slots__ = (
+        "_names",
+        "_plans",
+        "_templates",
+        "is_empty",
+        "keys",
+        "wants_private",
+    )
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_names: int = _MAX_NAMES) -> None:
         names: dict[bytes, bytes] = {}
-        for name in _SEPARATORS.split(text, _MAX_NAMES)[:_MAX_NAMES]:
+        for name in _SEPARATORS.split(text, max_names)[:max_names]:
             if name:
                 key = lookup_key(name)
                 names.setdefault(key, name.encode("utf-8", "surrogateescape") + b" = ")
         self._names: Final = sorted(names.items())
         self._plans: dict[Layout, _Plan] = {}
+        self._templates: dict[Layout, _Template | None] = {}
+        self.keys: Final = tuple(names)
         self.is_empty: Final = not names
         self.wants_private: Final = any(is_private_key(key) for key in names)
 
@@ -91,34 +133,85 @@ class Projection:
             The number of public lines, these lines with a NUL behind each, and the
             private lines, without.
         """
-        quick = self._quick(record)
+        quick = self._at_hand(record) or self._quick(record, judge)
         if quick is not None and (private is None or not self.wants_private):
             return quick
+        ad = searchable(record)
+        left = _MAX_FOLLOWED_BYTES
         lines: list[bytes] = []
         secrets: list[bytes] = []
         references: set[bytes] = set()
         for key, prefix in self._names:
-            raw = record.raw(key)
+            raw = ad.raw(key)
             if raw is None:
                 if private is not None and is_private_key(key):
                     found = private(key)
                     if found is not None:
                         secrets.append(found)
                 continue
-            line = judge.sendable(prefix + raw)
-            if line is None:
-                continue
+            line = prefix + raw
+            if not record.is_checked:
+                judged = judge.sendable(line)
+                if judged is None:
+                    continue
+                line = judged
             lines.append(line + b"\0")
             value = line[len(prefix) :].lstrip(b" ")
             if parse_literal(value) is NOT_LITERAL:
-                self._follow(record, value, references)
+                before = len(references)
+                read = self._follow(ad, value, references, left)
+                left -= read
+                if read and before == len(references) and not references_of(value):
+                    judge.add_leaf(lines[-1])
         if references:
-            lines.extend(self._referenced(record, judge, references))
+            lines.extend(self._referenced(ad, judge, references))
             lines.sort(key=_name_of)
         return len(lines), b"".join(lines), tuple(secrets)
 
-    def _quick(self, record: AdRecord) -> ProjectedAd | None:
-        """The same, where all attributes turn out to be plain literals."""
+    def _at_hand(self, record: AdRecord) -> ProjectedAd | None:
+        """The same, where all values are at hand already."""
+        layout = record.layout
+        values = record.values
+        if layout is None or not values:
+            return None
+        try:
+            template = self._templates[layout]
+        except KeyError:
+            template = self._make_template(layout)
+        if template is None:
+            return None
+        count, text, pick = template
+        tail = record.tail
+        heard = tail[LAST_HEARD_FROM_AT : tail.index(0)]
+        try:
+            return count, text % pick((*values, heard)), ()
+        except TypeError:  # one of them is None
+            return None
+
+    def _make_template(self, layout: Layout) -> _Template | None:
+        """The template for a layout; ``None`` where a value has to be searched for."""
+        text = b""
+        places: list[int] = []
+        for key, prefix in self._names:
+            place = layout.at_hand.get(key)
+            if key == _LAST_HEARD_FROM:
+                place = -1
+            if place is not None:
+                places.append(place)
+                text += prefix.replace(b"%", b"%%") + b"%b\0"
+            elif key in layout.places or key in STAMPED_KEYS:
+                places.clear()
+                break
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()
+        template = None
+        if len(places) > 1:  # one alone would not be picked as a tuple
+            template = _Template(len(places), text, itemgetter(*places))
+        self._templates[layout] = template
+        return template
+
+    def _quick(self, record: AdRecord, judge: LineJudge) -> ProjectedAd | None:
+        """The same, where all attributes turn out to refer to nothing."""
         layout = record.layout
         if layout is None:
             return None
@@ -144,7 +237,10 @@ class Projection:
                     lines.append(prefix + raw + b"\0")
         text = b"".join(lines)
         if _LITERAL_LINES.fullmatch(text) is None:
-            return None
+            leaves = judge.leaves
+            for line in lines:
+                if line not in leaves and _LITERAL_LINE.fullmatch(line) is None:
+                    return None
         return len(lines), text, ()
 
     def _plan(self, layout: Layout) -> _Plan:
@@ -164,25 +260,37 @@ class Projection:
         done = self._plans[layout] = tuple(plan)
         return done
 
-    def _follow(self, record: AdRecord, value: bytes, references: set[bytes]) -> None:
-        """Collect what an expression refers to, directly or not."""
+    def _follow(
+        self, ad: Searchable, value: bytes, references: set[bytes], limit_bytes: int
+    ) -> int:
+        """Collect what an expression refers to, directly or not.
+
+        Returns:
+            How many bytes were read for that.
+        """
         pending = [value]
+        read = 0
         while pending and len(references) < _MAX_NAMES:
-            for name in references_of(pending.pop()):
+            text = pending.pop()
+            if read + len(text) > limit_bytes:
+                break
+            read += len(text)
+            for name in references_of(text):
                 key = lookup_key(name)
                 if key not in references:
                     references.add(key)
-                    raw = record.raw(key)
+                    raw = ad.raw(key)
                     if raw is not None and parse_literal(raw) is NOT_LITERAL:
                         pending.append(raw)
+        return read
 
     def _referenced(
-        self, record: AdRecord, judge: LineJudge, references: set[bytes]
+        self, ad: Searchable, judge: LineJudge, references: set[bytes]
     ) -> list[bytes]:
         """The lines of referenced attributes that were not asked for by name."""
         lines: list[bytes] = []
         for key in references.difference(key for key, _ in self._names):
-            line = record.line(key)
+            line = ad.line(key)
             sendable = None if line is None else judge.sendable(line)
             if sendable is not None:
                 lines.append(sendable + b"\0")

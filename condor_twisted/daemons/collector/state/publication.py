@@ -11,21 +11,28 @@ first line that it cannot parse).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import filterfalse
 from typing import Final
 
 from condor_twisted.classad.expressions import canonical_expression
+from condor_twisted.daemons.collector.state.habits import PLAIN_VALUE
 from condor_twisted.daemons.collector.state.records import AdRecord
 
 __all__ = ["LineJudge"]
 
-#: A line whose value is plainly a literal; the usual case, and quick to see.
-_PLAIN = re.compile(
-    rb'[^=]+ = (?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\]*"|true|false)'
-)
+_PLAIN = re.compile(rb"[^=]+ = " + PLAIN_VALUE)
+_ALL_PLAIN = re.compile(rb"(?:[^=\0]+ = " + PLAIN_VALUE + rb"\0)*")
+#: Of so many records one is looked at line by line, so that its lines are remembered.
+_LEARNS_OF: Final = 16
 _MAX_REMEMBERED: Final = 40_000
 _MAX_REMEMBERED_BYTES: Final = 1000
+#: How much checking is one step, and what a line adds to it: about microseconds.
+_STEP_COST: Final = 5000
+_EXPRESSION_COST: Final = 10
+_LONG_EXPRESSION_BYTES: Final = 40_000
+_LONG_EXPRESSION_COST: Final = 100_000
+_MAX_LEAVES: Final = 10_000
 
 
 class LineJudge:
@@ -41,6 +48,18 @@ class LineJudge:
         # only (its name, the time) does not push out what is in all.
         self._good: set[bytes] = set()
         self._once: set[bytes] = set()
+        self._cost = 0
+        #: Lines with their NULs that may be sent and whose values, though no literals,
+        #: refer to nothing: ``ChildState = {  }``.
+        self.leaves: set[bytes] = set()
+        self._checked_count = 0
+
+    def add_leaf(self, line: bytes) -> None:
+        """Remember a line, with its NUL, that refers to nothing."""
+        if len(line) <= _MAX_REMEMBERED_BYTES:
+            if len(self.leaves) >= _MAX_LEAVES:
+                self.leaves.clear()
+            self.leaves.add(line)
 
     def sendable(self, line: bytes) -> bytes | None:
         """A line as it may be sent.
@@ -57,6 +76,11 @@ class LineJudge:
         if _PLAIN.fullmatch(line) is None:
             start = line.index(b" = ") + 3
             value = line[start:].lstrip(b" ")
+            self._cost += (
+                _EXPRESSION_COST + (len(value) >> 3)
+                if len(value) <= _LONG_EXPRESSION_BYTES
+                else _LONG_EXPRESSION_COST
+            )
             canonical = canonical_expression(value)
             if canonical is None:
                 return None
@@ -67,17 +91,34 @@ class LineJudge:
 
     def check(self, record: AdRecord) -> None:
         """Take the lines out of a record that may not be sent; once per record."""
+        for _ in self.checking(record):
+            pass
+
+    def checking(self, record: AdRecord) -> Iterator[None]:
+        """The steps of `check`; each does bounded work, over all records."""
         if record.is_checked:
             return
         lines = record.body.split(b"\0")
         lines.pop()
+        unknown = list(filterfalse(self._good.__contains__, lines))
+        self._checked_count += 1
+        if self._checked_count % _LEARNS_OF:
+            unknown.append(b"")
+            if _ALL_PLAIN.fullmatch(b"\0".join(unknown)) is not None:
+                record.is_checked = True
+                return
+            unknown.pop()
         replaced: dict[bytes, bytes | None] = {}
-        for line in filterfalse(self._good.__contains__, lines):
+        for line in unknown:
             sendable = self.sendable(line)
             if sendable is not line:
                 replaced[line] = sendable
                 if sendable is None and self._report is not None:
                     self._report(record, line)
+            self._cost += 1
+            if self._cost >= _STEP_COST:
+                self._cost = 0
+                yield
         if replaced:
             wanted = [replaced.get(line, line) for line in lines]
             kept = [line for line in wanted if line is not None]
@@ -86,6 +127,7 @@ class LineJudge:
                 record.count = len(kept)
             kept.append(b"")
             record.body = b"\0".join(kept)
+            record.shape = None
             record.memo.clear()
         record.is_checked = True
 

@@ -1,38 +1,33 @@
-"""Queries: what is asked for, and the answer in pieces.
+"""Queries: what is asked for.
 
-A :class:`QueryPlanner` turns a command and its ad into a :class:`QueryPlan`, or
-refuses. Running the plan gives the reply piece by piece; between two pieces the
-caller may do something else, so that no query keeps the process busy for long. Ads
-that come or go meanwhile do not disturb it: a plan works on the ads that were there
-when it began.
+A :class:`QueryPlanner` turns a command and its ad into a :class:`QueryPlan`, or it
+refuses.
 
-Source: ``src/condor_collector.V6/collector.cpp: make_query_entry,
-receive_query_cedar_worker_thread, query_scanFunc``.
+Source: ``src/condor_collector.V6/collector.cpp: make_query_entry``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import compress
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from condor_twisted.classad.expressions import TooExpensive
 from condor_twisted.classad.literals import NOT_LITERAL, parse_literal
 from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command, command_name
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.constraints import QueryConstraint
-from condor_twisted.daemons.collector.state.evaluation import evaluate_projection
 from condor_twisted.daemons.collector.state.intake import sort_lines
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.projection import Projection
 from condor_twisted.daemons.collector.state.publication import LineJudge
+from condor_twisted.daemons.collector.state.query_plans import (
+    NO_LIMIT,
+    QueryPart,
+    QueryPlan,
+)
 from condor_twisted.daemons.collector.state.records import AdRecord, QueryAd
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
-from condor_twisted.daemons.collector.state.replies import END_OF_REPLY, ReplyForm
 from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
@@ -42,307 +37,21 @@ __all__ = ["QueryPart", "QueryPlan", "QueryPlanner"]
 
 _SEPARATORS = re.compile(r"[ ,\t\r\n]+")
 _MAX_TYPES: Final = 64
-#: Ads that are looked at between two pieces.
-_SLICE: Final = 500
-#: Ads that are written before the size of the piece is looked at.
-_BATCH: Final = 16
-#: A piece is handed out when it has so many bytes.
-_PIECE_BYTES: Final = 128 << 10
-#: Larger projections are not remembered with the ads.
-_MAX_REMEMBERED_BYTES: Final = 2048
+#: Attributes of a query: of all types some, and some more.
+_MAX_LINES: Final = 500
+#: Expressions that are read on the spot: all constraints of a query together, and the
+#: projection; and any other.
+_MAX_READ_BYTES: Final = 4096
+_MAX_LINE_BYTES: Final = 40_000
+#: Texts whose meaning is kept for the next query, and the longest of them.
 _MAX_PROJECTIONS: Final = 32
 _MAX_CONSTRAINTS: Final = 128
-_NO_LIMIT: Final = 1 << 62
+_MAX_KEPT_BYTES: Final = 2048
 
 _REQUIREMENTS: Final = lookup_key(attributes.REQUIREMENTS)
 _PROJECTION: Final = lookup_key(attributes.PROJECTION)
 _LOCATION_QUERY: Final = lookup_key(attributes.LOCATION_QUERY)
 _ABSENT: Final = attributes.ABSENT.lower()
-
-
-@dataclass(slots=True)
-class QueryPart:
-    """The part of a query that concerns one type.
-
-    Args:
-        tables: Where the ads are.
-        constraint: Which ads match; ``None`` for all.
-        projection: Which attributes are wanted; ``None`` for all.
-        projection_text: An expression that gives the projection for each ad.
-        limit: At most so many ads of this type.
-        shows_private: Whether private attributes are sent.
-        skips_absent: Whether absent ads are left out.
-        refreshes_own: Whether the collector's own ad gets its latest statistics.
-
-    Attributes:
-        hits: The ads to send, once they are selected.
-    """
-
-    tables: list[AdTable]
-    constraint: QueryConstraint | None = None
-    projection: Projection | None = None
-    projection_text: bytes | None = None
-    limit: int = _NO_LIMIT
-    shows_private: bool = False
-    skips_absent: bool = False
-    refreshes_own: bool = False
-    hits: list[AdRecord] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class QueryPlan:
-    """One query, ready to run: first select, then reply.
-
-    Args:
-        command: The query command.
-        parts: The types in the order of the answer.
-        limit: At most so many ads in all.
-        requester: Who asks.
-        query: The query's ad.
-        is_locate: Whether this only looks up an address.
-        judge: Decides which lines may be sent.
-        refresh_own: Gives the collector's own ad with its latest statistics.
-        is_expensive: Whether selecting is a worker's work.
-
-    Attributes:
-        matched: How many ads were selected.
-        examined: How many ads were looked at.
-        now: When the query came, in seconds since the epoch.
-    """
-
-    command: int
-    parts: list[QueryPart]
-    limit: int
-    requester: Requester
-    query: QueryAd
-    is_locate: bool
-    judge: LineJudge
-    refresh_own: Callable[[AdRecord], AdRecord | None]
-    now: float
-    is_expensive: bool = False
-    matched: int = 0
-    examined: int = 0
-
-    def run(self, form: ReplyForm) -> Iterator[bytes]:
-        """Select and reply; empty pieces come before the first ad.
-
-        Raises:
-            QueryRefused: The query is a worker's work, or cannot be evaluated.
-        """
-        for _ in self.select():
-            yield b""
-        if self.is_expensive:
-            raise QueryRefused("the constraint is too expensive")
-        yield from self.reply(form)
-
-    def select(self) -> Iterator[None]:
-        """Find the ads that match; each step does bounded work.
-
-        When an ad turns out to need a worker, ``is_expensive`` is set and nothing is
-        selected.
-
-        Raises:
-            QueryRefused: The ClassAd library is needed, and missing.
-        """
-        self.matched = 0
-        self.examined = 0
-        try:
-            for part in self.parts:
-                yield from self._select(part)
-        except TooExpensive:
-            self.is_expensive = True
-            for part in self.parts:
-                part.hits.clear()
-        except ExpressionsUnavailable as error:
-            raise QueryRefused(str(error)) from error
-
-    def _select(self, part: QueryPart) -> Iterator[None]:
-        left = min(self.limit - self.matched, part.limit)
-        if left <= 0:
-            return
-        for table in part.tables:
-            yield from self._select_from(part, table, left)
-            if len(part.hits) >= left:
-                self.matched -= len(part.hits) - left
-                del part.hits[left:]
-                return
-
-    def _select_from(
-        self, part: QueryPart, table: AdTable, left: int
-    ) -> Iterator[None]:
-        constraint = part.constraint
-        if constraint is None:
-            records = list(table.records.values())
-            if not part.skips_absent:
-                del records[max(0, left - len(part.hits)) :]
-                self.examined += len(records)
-                self.take(part, records)
-                return
-        else:
-            records = yield from constraint.candidates(table)
-        for start in range(0, len(records), _SLICE):
-            if start:
-                yield
-            some = records[start : start + _SLICE]
-            self.examined += len(some)
-            if constraint is not None:
-                some = list(compress(some, constraint.verdicts(table, some)))
-            self.take(part, some)
-            if len(part.hits) >= left:
-                return
-
-    def left_for(self, part: QueryPart) -> int:
-        """How many more ads a part may have."""
-        return min(self.limit - self.matched, part.limit - len(part.hits))
-
-    def take(self, part: QueryPart, records: list[AdRecord]) -> None:
-        """Add ads that match to a part's hits."""
-        if part.skips_absent:
-            records = [each for each in records if not _is_absent(each)]
-        part.hits.extend(records)
-        self.matched += len(records)
-
-    def reply(self, form: ReplyForm) -> Iterator[bytes]:
-        """Give the reply in pieces of some 100 KiB; each step does bounded work.
-
-        Args:
-            form: How the stream wants its bytes.
-
-        Raises:
-            QueryRefused: A projection cannot be evaluated; what was sent so far must
-                not be followed by an end.
-        """
-        pieces: list[bytes] = []
-        size = 0
-        for part in self.parts:
-            write = self._writer(part, form)
-            hits = part.hits
-            for at in range(0, len(hits), _BATCH):
-                size += write(hits[at : at + _BATCH], pieces)
-                if size >= _PIECE_BYTES:
-                    yield b"".join(pieces)
-                    pieces.clear()
-                    size = 0
-        pieces.append(END_OF_REPLY)
-        yield b"".join(pieces)
-
-    def _writer(
-        self, part: QueryPart, form: ReplyForm
-    ) -> Callable[[list[AdRecord], list[bytes]], int]:
-        """What appends records to the pieces, and says how many bytes these are."""
-        if part.refreshes_own:
-            return partial(self._write_refreshed, part, form)
-        if part.projection_text is not None or part.projection is not None:
-            return partial(self._write_projected, part, form)
-        if part.shows_private:
-            return partial(self._write_private, form)
-        return partial(self._write_public, form)
-
-    def _write_public(
-        self, form: ReplyForm, records: list[AdRecord], pieces: list[bytes]
-    ) -> int:
-        check = self.judge.check
-        size = 0
-        for record in records:
-            if not record.is_checked:
-                check(record)
-            size += len(record.body) + 400
-        form.public_ads(records, pieces)
-        return size
-
-    def _write_private(
-        self, form: ReplyForm, records: list[AdRecord], pieces: list[bytes]
-    ) -> int:
-        before = len(pieces)
-        for record in records:
-            self.judge.check(record)
-            pieces.append(form.whole_ad(record, self._private_lines(record)))
-        return sum(map(len, pieces[before:]))
-
-    def _write_projected(
-        self,
-        part: QueryPart,
-        form: ReplyForm,
-        records: list[AdRecord],
-        pieces: list[bytes],
-    ) -> int:
-        before = len(pieces)
-        projection = part.projection
-        if part.projection_text is not None:
-            for record in records:
-                pieces.append(self._evaluated(part, form, record))
-        elif projection is not None:
-            is_plain = not form.is_encrypted and not (
-                part.shows_private and projection.wants_private
-            )
-            for record in records:
-                known = record.memo.get(projection) if is_plain else None
-                if isinstance(known, bytes):
-                    pieces.append(known)
-                    continue
-                piece = self._projected(part, projection, form, record)
-                if is_plain and len(piece) <= _MAX_REMEMBERED_BYTES:
-                    record.remember(projection, piece)
-                pieces.append(piece)
-        return sum(map(len, pieces[before:]))
-
-    def _projected(
-        self,
-        part: QueryPart,
-        projection: Projection,
-        form: ReplyForm,
-        record: AdRecord,
-    ) -> bytes:
-        private = None
-        if part.shows_private and projection.wants_private:
-            private = partial(_find_private, self._private_lines(record))
-        return form.ad(projection.apply(record, self.judge, private))
-
-    def _evaluated(self, part: QueryPart, form: ReplyForm, record: AdRecord) -> bytes:
-        """One ad, with the projection that an expression gives for it."""
-        text = part.projection_text or b""
-        try:
-            names = evaluate_projection(text, self.query, record, self.now)
-        except (ExpressionError, ExpressionsUnavailable) as error:
-            raise QueryRefused(f"the projection: {error}") from error
-        projection = Projection(names)
-        if not projection.is_empty:
-            return self._projected(part, projection, form, record)
-        self.judge.check(record)
-        lines = self._private_lines(record) if part.shows_private else ()
-        return form.whole_ad(record, lines)
-
-    def _write_refreshed(
-        self,
-        part: QueryPart,
-        form: ReplyForm,
-        records: list[AdRecord],
-        pieces: list[bytes],
-    ) -> int:
-        """As otherwise, but with the collector's own ad brought up to date."""
-        write = self._writer(replace(part, refreshes_own=False), form)
-        fresh = [self.refresh_own(record) or record for record in records]
-        return write(fresh, pieces)
-
-    def _private_lines(self, record: AdRecord) -> tuple[bytes, ...]:
-        """A record's private lines, as far as the peer's version goes."""
-        if self.requester.knows_prefixed_names:
-            return record.private_lines
-        prefix = lookup_key(attributes.PRIVATE_PREFIX)
-        return tuple(
-            line for line in record.private_lines if not line.lower().startswith(prefix)
-        )
-
-    def describe(self) -> str:
-        """What was asked, for the log."""
-        types = ",".join(
-            part.tables[0].kind.my_type if len(part.tables) == 1 else "Any"
-            for part in self.parts
-        )
-        return (
-            f"{command_name(self.command)} of {types}: matched {self.matched} of "
-            f"{self.examined}"
-        )
 
 
 class QueryPlanner:
@@ -353,6 +62,7 @@ class QueryPlanner:
         judge: Decides which lines may be sent.
         refresh_own: Gives the collector's own ad with its latest statistics, or
             ``None`` for any other ad.
+        want: Is told which attributes, by lower-case name, a query needs of all ads.
     """
 
     def __init__(
@@ -360,13 +70,16 @@ class QueryPlanner:
         store: AdStore,
         judge: LineJudge,
         refresh_own: Callable[[AdRecord], AdRecord | None],
+        want: Callable[[Iterable[bytes]], None],
     ) -> None:
+        self._want = want
         self._store = store
         self._judge = judge
         self._refresh_own = refresh_own
         # The same text is the same object, so that records remember what came out.
         self._projections: dict[str, Projection] = {}
         self._constraints: dict[bytes, QueryConstraint] = {}
+        self._read_bytes = 0
         #: Whether absent ads are left out of answers that do not ask for them.
         self.hides_absent = False
 
@@ -386,8 +99,14 @@ class QueryPlanner:
             RemoteProtocolError: The ad is malformed.
         """
         lines = ad.body.split(b"\0")[:-1]
+        if len(lines) > _MAX_LINES:
+            raise QueryRefused("a query has too many attributes")
         query = QueryAd(sort_lines(lines, ad.secret_lines))
         for line in query.lines():
+            if len(line) > _MAX_READ_BYTES and _is_requirements(line):
+                continue  # a worker reads it
+            if len(line) > _MAX_LINE_BYTES and not _is_literal(line):
+                raise QueryRefused("an expression of the query is too long")
             if self._judge.sendable(line) is None:
                 raise QueryRefused("an expression of the query does not parse")
         target = query.string(attributes.TARGET_TYPE)
@@ -396,6 +115,7 @@ class QueryPlanner:
         shows_private = requester.may_see_private and (
             wants_private or requester.always_wants_private
         )
+        self._read_bytes = 0
         parts = self._parts(command, query, target, is_locate, now)
         for part in parts:
             if part.tables[0].kind is kinds.SLOT_PRIVATE:
@@ -404,7 +124,7 @@ class QueryPlanner:
         return QueryPlan(
             command=command,
             parts=parts,
-            limit=self._limit(query, attributes.LIMIT_RESULTS) or _NO_LIMIT,
+            limit=self._limit(query, attributes.LIMIT_RESULTS) or NO_LIMIT,
             requester=requester,
             query=query,
             is_locate=is_locate,
@@ -496,6 +216,8 @@ class QueryPlanner:
         constraint = None if text is None else self._constraint(text, now)
         if constraint is not None and constraint.is_always_true:
             constraint = None
+        if constraint is not None and constraint.is_lasting:
+            self._want(constraint.keys)
         part = QueryPart(tables, constraint)
         if self.hides_absent:
             asks = constraint is not None and _ABSENT in constraint.references
@@ -503,7 +225,7 @@ class QueryPlanner:
         own_limit = None
         if type_name:
             own_limit = self._limit(query, type_name + attributes.LIMIT_RESULTS)
-        part.limit = own_limit or _NO_LIMIT
+        part.limit = own_limit or NO_LIMIT
         projection = None
         if type_name:
             projection = query.raw(lookup_key(type_name + attributes.PROJECTION))
@@ -514,6 +236,8 @@ class QueryPlanner:
             if isinstance(value, str):
                 part.projection = self._projection(value)
             elif value is NOT_LITERAL:
+                if len(projection) > _MAX_READ_BYTES:
+                    raise QueryRefused("the projection's expression is too long")
                 part.projection_text = projection
         return part
 
@@ -522,11 +246,12 @@ class QueryPlanner:
         known = self._constraints.get(text)
         if known is not None:
             return known
+        self._read_bytes += len(text)
         try:
-            constraint = QueryConstraint(text, now)
+            constraint = QueryConstraint(text, now, self._read_bytes > _MAX_READ_BYTES)
         except (ExpressionError, ExpressionsUnavailable) as error:
             raise QueryRefused(str(error)) from error
-        if constraint.is_lasting and len(text) <= _MAX_REMEMBERED_BYTES:
+        if constraint.is_lasting and len(text) <= _MAX_KEPT_BYTES:
             if len(self._constraints) >= _MAX_CONSTRAINTS:
                 del self._constraints[next(iter(self._constraints))]
             self._constraints[text] = constraint
@@ -547,15 +272,17 @@ class QueryPlanner:
             if len(self._projections) >= _MAX_PROJECTIONS:
                 del self._projections[next(iter(self._projections))]
             self._projections[text] = projection
-        return None if projection.is_empty else projection
+        if projection.is_empty:
+            return None
+        self._want(projection.keys)
+        return projection
 
 
-def _is_absent(record: AdRecord) -> bool:
-    return record.value(attributes.ABSENT) is True
+def _is_requirements(line: bytes) -> bool:
+    """Whether a query's line is a constraint, of all types or of one."""
+    return line[: line.index(b" = ")].lower().endswith(_REQUIREMENTS)
 
 
-def _find_private(lines: tuple[bytes, ...], key: bytes) -> bytes | None:
-    for line in lines:
-        if line.partition(b" = ")[0].lower() == key:
-            return line
-    return None
+def _is_literal(line: bytes) -> bool:
+    """Whether a line's value needs no reading."""
+    return parse_literal(line[line.index(b" = ") + 3 :]) is not NOT_LITERAL

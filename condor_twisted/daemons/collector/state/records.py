@@ -29,6 +29,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import Memo, evaluate_attribute
+from condor_twisted.daemons.collector.state.habits import Habit, Shape
 from condor_twisted.daemons.collector.state.kinds import AdKind
 from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
@@ -39,6 +40,7 @@ from condor_twisted.daemons.collector.state.names import (
 from condor_twisted.daemons.collector.state.statistics import DaemonUpdates
 
 __all__ = [
+    "LAST_HEARD_FROM_AT",
     "MAX_LIFETIME_SECONDS",
     "MAX_REMEMBERED",
     "AdRecord",
@@ -57,8 +59,13 @@ _OVERHEAD_BYTES: Final = 700
 #: At most so many remembered things per record.
 MAX_REMEMBERED: Final = 12
 
+#: Larger ads are not searched again and again.
+_SMALL_BYTES: Final = 8192
 _QUOTE: Final = 0x22
 _TWO_INTS: Final = struct.Struct(">qq")
+_LAST_HEARD_FROM_KEY: Final = lookup_key(attributes.LAST_HEARD_FROM)
+#: Where the time is in a record's own lines.
+LAST_HEARD_FROM_AT: Final = len(b"LastHeardFrom = ")
 _LIFETIME_KEY: Final = lookup_key(attributes.CLASSAD_LIFETIME)
 
 
@@ -133,13 +140,24 @@ class _Lines:
         raw = self.raw(lookup_key(name))
         return UNDEFINED if raw is None else parse_literal(raw)
 
+    def _evaluated(self, text: bytes) -> LiteralValue:
+        """The value of an expression of this ad."""
+        if self.layout is not None or len(self.body) <= _SMALL_BYTES:
+            return evaluate_attribute(self, text)
+        # It may ask for many attributes: go through a large ad once.
+        values: dict[str, bytes] = {}
+        for line in self.body.split(b"\0")[:-1]:
+            name, _, value = line.partition(b" = ")
+            values[name.decode("utf-8", "surrogateescape").lower()] = value
+        return evaluate_attribute(values, text)
+
     def value(self, name: str) -> LiteralValue:
         """The value of a public attribute; undefined where there is none."""
         raw = self.raw(lookup_key(name))
         if raw is None:
             return UNDEFINED
         value = parse_literal(raw)
-        return evaluate_attribute(self, raw) if value is NOT_LITERAL else value
+        return self._evaluated(raw) if value is NOT_LITERAL else value
 
     def string(self, name: str) -> str | None:
         """The attribute's value if it is a string."""
@@ -150,7 +168,7 @@ class _Lines:
             return decode_string(raw[1:-1])
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return value if isinstance(value, str) else None
 
     def integer(self, name: str) -> int | None:
@@ -162,7 +180,7 @@ class _Lines:
             return int(raw)
         value = parse_literal(raw)
         if value is NOT_LITERAL:
-            value = evaluate_attribute(self, raw)
+            value = self._evaluated(raw)
         return _as_integer(value)
 
 
@@ -180,6 +198,7 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
     append = found.append
     known: Layout | None = None
     place: tuple[bytes, int] | None = None
+    index: int | None = None
     needle = b""
     hint = skip = 0
     for record in records:
@@ -191,9 +210,15 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
         if layout is not known:
             known = layout
             place = layout.places.get(key)
+            index = layout.at_hand.get(key)
             if place is not None:
                 needle, hint = place
                 skip = len(needle)
+        if index is not None and record.values:
+            value = record.values[index]
+            if value is not None:
+                append(value)
+                continue
         if place is None:
             append(None)
             continue
@@ -246,6 +271,12 @@ class ArrivedAd(_Lines):
             return self._found[group]
         return layout.raw(self.body, key)
 
+    def values(self) -> tuple[bytes | None, ...]:
+        """What the layout has at hand."""
+        if self.layout is None or self._found is None:
+            return ()
+        return self.layout.values(self._found)
+
 
 class QueryAd(_Lines):
     """The ad of a query or an invalidation: small, and asked for many attributes.
@@ -292,16 +323,20 @@ class AdRecord(_Lines):
     Attributes:
         sequence: ``UpdateSequenceNumber`` and ``DaemonStartTime`` as they came.
         updates: How the sender's updates arrived, if that is counted.
+        values: What the layout has at hand, if that was asked of it.
         identity: Who sent it.
         is_checked: Whether each expression in ``body`` is known to parse.
         lifetime_override_seconds: A lifetime that the collector gave the ad.
         memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
         prefixed: Body and tail in the form of encrypted streams, if remembered.
+        shape: Where the changing values of a habit are in ``body``, if that is known.
+        habit: The habit that ``shape`` belongs to.
     """
 
     __slots__ = (
         "_lifetime",
+        "habit",
         "identity",
         "is_checked",
         "key",
@@ -311,10 +346,12 @@ class AdRecord(_Lines):
         "memo",
         "prefixed",
         "sequence",
+        "shape",
         "size_bytes",
         "tail",
         "tail_count",
         "updates",
+        "values",
     )
 
     def __init__(
@@ -340,11 +377,14 @@ class AdRecord(_Lines):
         self.last_heard_unix = last_heard_unix
         self.sequence: tuple[int | None, int | None] = (None, None)
         self.updates: DaemonUpdates | None = None
+        self.values: tuple[bytes | None, ...] = ()
         self.identity = ""
         self.is_checked = False
         self.lifetime_override_seconds: int | None = None
         self.memo: Memo = {}
         self.prefixed: bytes | None = None
+        self.shape: Shape | None = None
+        self.habit: Habit | None = None
         self._lifetime = -1
         size = len(body) + len(tail) + _OVERHEAD_BYTES
         if private_lines:
@@ -362,7 +402,7 @@ class AdRecord(_Lines):
         last_heard_unix: int,
     ) -> AdRecord:
         """The record of an ad that arrived; the arguments as for the class."""
-        return cls(
+        record = cls(
             kind,
             key,
             ad.body,
@@ -373,10 +413,14 @@ class AdRecord(_Lines):
             tail_count,
             last_heard_unix,
         )
+        record.values = ad.values()
+        return record
 
     def raw(self, key: bytes) -> bytes | None:
         """The expression text of a public attribute, the collector's included."""
         if key in STAMPED_KEYS:
+            if key == _LAST_HEARD_FROM_KEY:  # always the first
+                return self.tail[LAST_HEARD_FROM_AT : self.tail.index(0)]
             return _value_in(self.tail, key)
         if is_private_key(key):
             return None

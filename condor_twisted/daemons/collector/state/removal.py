@@ -21,6 +21,7 @@ from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.constraints import QueryConstraint
 from condor_twisted.daemons.collector.state.evaluation import Requirement
 from condor_twisted.daemons.collector.state.intake import sort_lines
+from condor_twisted.daemons.collector.state.lookups import searchable
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.offline import absent_lines
 from condor_twisted.daemons.collector.state.publication import LineJudge
@@ -39,6 +40,10 @@ __all__ = ["Housekeeper", "Invalidation", "Sweep"]
 
 #: Ads that are looked at in one step.
 _SLICE: Final = 500
+#: What one step may cost: about microseconds.
+_STEP_COST: Final = 5000
+#: Longer constraints are not read.
+_MAX_READ_BYTES: Final = 4096
 _REQUIREMENTS: Final = lookup_key(attributes.REQUIREMENTS)
 _HAS_START_DAEMON_AD: Final = lookup_key(attributes.HAS_START_DAEMON_AD)
 
@@ -309,9 +314,12 @@ class Housekeeper:
         for each in (table,) if private is None else (table, private):
             try:
                 records = yield from constraint.candidates(each)
-                for start in range(0, len(records), _SLICE):
+                start = 0
+                while start < len(records):
                     some = records[start : start + _SLICE]
-                    for record in compress(some, constraint.verdicts(each, some)):
+                    verdicts = constraint.verdicts(each, some)
+                    start += len(verdicts)
+                    for record in compress(some, verdicts):
                         _mark(record, heard)
                         each.mark_changed(record.key)
                     yield
@@ -331,18 +339,24 @@ class Housekeeper:
         now: float,
     ) -> Iterator[None]:
         """Remove all ads that match as ``TARGET`` of the payload, and nothing else."""
+        if len(text) > _MAX_READ_BYTES:
+            raise InvalidationRefused("the constraint is too long")
+        cost_per_ad = 100 + 5 * len(text)
         for each in (table,) if private is None else (table, private):
             records = list(each.records.values())
-            removed = 0
-            for index, record in enumerate(records):
+            removed = cost = 0
+            for record in records:
                 try:
-                    value = evaluate(text, query, int(now), target=record)
+                    source = searchable(record)
+                    value = evaluate(text, query, int(now), target=source)
                 except (TooExpensive, ExpressionsUnavailable) as error:
                     raise InvalidationRefused(str(error)) from error
                 if value is True and each.records.get(record.key) is record:
                     self._store.remove(each, record.key)
                     removed += 1
-                if index % 50 == 49:
+                cost += cost_per_ad
+                if cost >= _STEP_COST:
+                    cost = 0
                     yield
             if each is table:
                 done.removed = removed

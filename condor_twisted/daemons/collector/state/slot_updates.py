@@ -10,11 +10,23 @@ the answer is ``None``, nothing has been stored, and the usual way is taken: see
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from condor_twisted.classad.literals import decode_string
 from condor_twisted.daemons.collector.state import kinds
-from condor_twisted.daemons.collector.state.layouts import Layout, LayoutBook
+from condor_twisted.daemons.collector.state.habits import (
+    Habit,
+    ShapeBook,
+    are_plain,
+    changed_keys,
+)
+from condor_twisted.daemons.collector.state.intake import Intake
+from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.private_twins import (
+    PrivateTwin,
+    changing_needles,
+)
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.statistics import (
@@ -22,17 +34,24 @@ from condor_twisted.daemons.collector.state.statistics import (
     dropped_between,
 )
 from condor_twisted.daemons.collector.state.tables import AdStore
+from condor_twisted.wire.messages import EncodedAd
 
 __all__ = ["SlotReceiver"]
 
 _TYPE_SLOTS: Final = b"\0\0"
 _SLOT_TYPE: Final = b'"Machine"'
 _QUOTE: Final = 0x22
+#: Senders put short names in front.
+_NAME_LINE: Final = b'\0Name = "'
+_NAME_WINDOW_BYTES: Final = 512
 #: Longer numbers and names are left to the usual way.
 _MAX_DIGITS: Final = 17
 _MAX_TEXT: Final = 1000
 
-_Found: TypeAlias = "tuple[Layout, re.Match[bytes], int]"
+#: The ad that was stored, and the one that it replaced.
+_Stored: TypeAlias = tuple[AdRecord, AdRecord | None]
+#: An ad's layout, the match that found it out, its public and its private lines.
+_Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
 
 
 class SlotReceiver:
@@ -41,22 +60,23 @@ class SlotReceiver:
     Args:
         store: The tables.
         statistics: Counts the updates.
-        book: The layouts known.
+        intake: Knows the layouts.
     """
 
     def __init__(
-        self, store: AdStore, statistics: UpdateStatistics, book: LayoutBook
+        self, store: AdStore, statistics: UpdateStatistics, intake: Intake
     ) -> None:
         self._store = store
         self._statistics = statistics
-        self._book = book
+        self._intake = intake
         self._public = store.table(kinds.SLOT)
         self._private = store.table(kinds.SLOT_PRIVATE)
+        self._shapes = ShapeBook()
 
-    def receive(
+    def receive_clear(
         self, payload: bytes, offset: int, sender: Sender, now: float
-    ) -> tuple[AdRecord, AdRecord | None] | None:
-        """Store a slot's ads, if all is as usual.
+    ) -> _Stored | None:
+        """Store a slot's ads out of a clear message, if all is as usual.
 
         Args:
             payload: One whole message.
@@ -68,10 +88,165 @@ class SlotReceiver:
             The public ad and the one that it replaced; ``None`` if something was not
             as usual, and nothing was done.
         """
-        public = self._find(payload, offset)
-        if public is None:
+        old = self._named(payload, offset)
+        if old is not None:
+            done = self._follow_clear(old, payload, offset, sender, int(now))
+            if done is not None:
+                return done
+        cut = self._cut(payload, offset, None if old is None else old.layout)
+        if cut is None or not cut[0][0].slot_groups:
             return None
-        layout, found, end = public
+        public, end = cut
+        private: _Known | None = None
+        encoded = b""
+        if end != len(payload):
+            cut = self._cut(payload, end)
+            if cut is None or cut[1] != len(payload):
+                return None
+            private = cut[0]
+            encoded = payload[end:]
+        return self._receive(public, private, encoded, sender, int(now))
+
+    def receive(
+        self, ads: Sequence[EncodedAd], sender: Sender, now: float
+    ) -> _Stored | None:
+        """Store a slot's ads that are already cut out, if all is as usual.
+
+        Args:
+            ads: The ads of the message.
+            sender: Who sent it.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            As for :meth:`receive_clear`.
+        """
+        if not 1 <= len(ads) <= 2:
+            return None
+        known: list[_Known] = []
+        for ad in ads:
+            found = self._intake.find(ad)
+            if found is None:
+                return None
+            known.append(found)
+        private = known[1] if len(known) > 1 else None
+        return self._receive(known[0], private, b"", sender, int(now))
+
+    def _named(self, payload: bytes, offset: int) -> AdRecord | None:
+        """The slot's ad that is there, if the name is found at a glance."""
+        at = payload.find(_NAME_LINE, offset, offset + _NAME_WINDOW_BYTES)
+        if at < 0:
+            return None
+        at += len(_NAME_LINE)
+        name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
+        return self._public.records.get(decode_string(name))
+
+    def _follow_clear(
+        self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
+    ) -> _Stored | None:
+        """Store ads that differ from the last ones only where they always do."""
+        layout, habit, shape = old.layout, old.habit, old.shape
+        if (
+            layout is None
+            or habit is None
+            or shape is None
+            or not self._intake.book.is_current(layout)
+            or int.from_bytes(payload[offset : offset + 8], "big") != layout.count
+        ):
+            return None
+        start = offset + 8
+        values = shape.same(old.body, payload, start)
+        if values is None:
+            values = shape.follow(old.body, payload, start)
+            if values is None:
+                return None
+            shape = self._shapes.shape(shape.runs, tuple(map(len, values)))
+            if shape is None:
+                return None
+        end = start + shape.size
+        number_text = values[habit.sequence_at]
+        if (
+            not payload.startswith(_TYPE_SLOTS, end)
+            or not number_text.isdigit()
+            or len(number_text) > _MAX_DIGITS
+        ):
+            return None
+        private_at = end + 2
+        twin: PrivateTwin | None = None
+        if private_at != len(payload):
+            twin = self._follow_private(old.key, payload, private_at, now)
+            if twin is None:
+                return None
+        record = self._store_public(
+            old,
+            payload[start:end],
+            layout,
+            (),
+            (int(number_text), old.sequence[1]),
+            old.updates.address if old.updates is not None else b"",
+            sender,
+            now,
+        )
+        record.habit = habit
+        record.shape = shape
+        if old.values:
+            record.values = _values_at_hand(old.values, habit, values)
+        if old.is_checked and are_plain(values):
+            record.is_checked = True
+        if twin is not None:
+            twin.identity = record.identity
+            self._store.put(self._private, twin)
+        return record, old
+
+    def _follow_private(
+        self, key: str, payload: bytes, at: int, now: int
+    ) -> PrivateTwin | None:
+        """The private ad behind a public one, if it is as it was."""
+        old = self._private.records.get(key)
+        if not isinstance(old, PrivateTwin) or old.shape is None:
+            return None
+        shape = old.shape
+        values = shape.follow(old.encoded, payload, at)
+        if values is None:
+            return None
+        widths = tuple(map(len, values))
+        following = shape
+        if widths != shape.widths:
+            changed = self._shapes.shape(shape.runs, widths)
+            if changed is None:
+                return None
+            following = changed
+        if at + following.size != len(payload):
+            return None
+        return old.follower(payload[at:], following, now)
+
+    def _cut(
+        self, payload: bytes, offset: int, likely: Layout | None = None
+    ) -> tuple[_Known, int] | None:
+        """An ad of a known layout, and where it ends."""
+        start = offset + 8
+        count = int.from_bytes(payload[offset:start], "big")
+        known = self._intake.book.find(payload, start, count, likely)
+        if known is None:
+            return None
+        layout, found = known
+        end = found.end()
+        if not payload.startswith(_TYPE_SLOTS, end):
+            return None
+        if layout.secret_groups:
+            body, private_lines = layout.cut(payload, found)
+        else:
+            body, private_lines = payload[start:end], ()
+        return (layout, found, body, private_lines), end + 2
+
+    def _receive(
+        self,
+        public: _Known,
+        private: _Known | None,
+        encoded: bytes,
+        sender: Sender,
+        now: int,
+    ) -> _Stored | None:
+        layout, found, body, private_lines = public
         groups = layout.slot_groups
         if not groups:
             return None
@@ -86,58 +261,37 @@ class SlotReceiver:
             or len(began_text) > _MAX_DIGITS
         ):
             return None
-        private: _Found | None = None
-        if end != len(payload):
-            private = self._find(payload, end)
-            if private is None or private[2] != len(payload):
-                return None
+        if private is not None:
             groups = private[0].private_groups
             if not groups or private[1].group(*groups) != (my_type, address):
                 return None
-        key = decode_string(name[1:-1])
-        old = self._public.records.get(key)
-        if old is None or not self._store.has_room(len(payload)):
+        old = self._public.records.get(decode_string(name[1:-1]))
+        if old is None:
             return None
+        sequence = (int(number_text), int(began_text))
         record = self._store_public(
-            layout,
-            found,
-            payload,
-            key,
-            address,
-            (int(number_text), int(began_text)),
-            old,
-            sender,
-            int(now),
+            old, body, layout, private_lines, sequence, address, sender, now
         )
+        record.values = layout.values(found)
+        if old.layout is layout and not layout.secret_groups:
+            self._learn(layout, old, record)
         if private is not None:
-            self._store_private(private, payload, key, name, record, int(now))
+            self._store_private(record, private, encoded, name)
         return record, old
-
-    def _find(self, payload: bytes, offset: int) -> _Found | None:
-        """An ad of a known layout, and where it ends."""
-        start = offset + 8
-        count = int.from_bytes(payload[offset:start], "big")
-        known = self._book.find(payload, start, count)
-        if known is None:
-            return None
-        layout, found = known
-        end = found.end()
-        if not payload.startswith(_TYPE_SLOTS, end):
-            return None
-        return layout, found, end + 2
 
     def _store_public(
         self,
-        layout: Layout,
-        found: re.Match[bytes],
-        payload: bytes,
-        key: str,
-        address: bytes,
-        sequence: tuple[int, int],
         old: AdRecord,
+        body: bytes,
+        layout: Layout,
+        private_lines: tuple[bytes, ...],
+        sequence: tuple[int, int | None],
+        address: bytes,
         sender: Sender,
         now: int,
     ) -> AdRecord:
+        """Count the update of an ad that is there, and store the new one."""
+        key = old.key
         sequenced, dropped = dropped_between(old.sequence, sequence)
         statistics = self._statistics
         statistics.count_update("Slot", sequenced, dropped)
@@ -148,11 +302,6 @@ class SlotReceiver:
         bits = statistics.history_bits
         updates.count(sequenced, dropped, bits)
         senders, senders_count = sender.stamp
-        if layout.secret_groups:
-            body, private_lines = layout.cut(payload, found)
-        else:
-            body, private_lines = found[0], ()
-        tail = b"LastHeardFrom = %d\0" % now + updates.lines(bits) + senders
         record = AdRecord(
             kinds.SLOT,
             key,
@@ -160,7 +309,7 @@ class SlotReceiver:
             layout.public_count,
             layout,
             private_lines,
-            tail,
+            b"LastHeardFrom = %d\0" % now + updates.lines(bits) + senders,
             5 + senders_count,
             now,
         )
@@ -171,29 +320,61 @@ class SlotReceiver:
         return record
 
     def _store_private(
-        self,
-        private: _Found,
-        payload: bytes,
-        key: str,
-        name: bytes,
-        public: AdRecord,
-        now: int,
+        self, record: AdRecord, private: _Known, encoded: bytes, name: bytes
     ) -> None:
-        layout, found, _ = private
-        body, private_lines = layout.cut(payload, found)
-        record = AdRecord(
-            kinds.SLOT_PRIVATE,
-            key,
-            body + b"Name = " + name + b"\0",
-            layout.public_count + 1,
-            None,
-            private_lines,
-            b"LastHeardFrom = %d\0" % now,
-            1,
-            now,
-        )
-        record.identity = public.identity
-        self._store.put(self._private, record)
+        """Store the private ad of a public one."""
+        now = record.last_heard_unix
+        twin: AdRecord
+        if encoded:
+            twin = PrivateTwin(
+                record.key,
+                encoded,
+                self._shapes.shape_between(encoded, changing_needles(encoded)),
+                name,
+                now,
+                self._intake.take,
+            )
+        else:
+            layout, _, body, private_lines = private
+            twin = AdRecord(
+                kinds.SLOT_PRIVATE,
+                record.key,
+                body + b"Name = " + name + b"\0",
+                layout.public_count + 1,
+                None,
+                private_lines,
+                b"LastHeardFrom = %d\0" % now,
+                1,
+                now,
+            )
+        twin.identity = record.identity
+        self._store.put(self._private, twin)
+
+    def _learn(self, layout: Layout, old: AdRecord, new: AdRecord) -> None:
+        """See what changed, and know where that is the next time."""
+        habit = layout.habit
+        if habit is None:
+            return
+        if old.shape is not None or habit.sequence_at < 0:
+            # The habit was held against this ad and was too narrow; or there is none.
+            changed = changed_keys(layout, old.body, new.body)
+            habit = layout.habit = habit.extended(layout, changed)
+        if habit is not None and habit.sequence_at >= 0:
+            new.habit = habit
+            new.shape = self._shapes.shape_between(new.body, habit.needles)
+
+
+def _values_at_hand(
+    old: tuple[bytes | None, ...], habit: Habit, values: tuple[bytes, ...]
+) -> tuple[bytes | None, ...]:
+    """What the layout has at hand, brought up to date."""
+    if not habit.wanted:
+        return old
+    new = list(old)
+    for at, changing in habit.wanted:
+        value = values[changing]
+        new[at] = value if are_plain((value,)) else None
+    return tuple(new)
 
 
 def _is_plain_string(text: bytes) -> bool:

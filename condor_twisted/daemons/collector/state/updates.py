@@ -144,7 +144,7 @@ class UpdateReceiver:
         self._statistics = statistics
         self._settings = settings
         self._intake = intake
-        self._slots = SlotReceiver(store, statistics, intake.book)
+        self._slots = SlotReceiver(store, statistics, intake)
         self._requirement: Requirement | None = None
         self._takes_slots_quickly = False
         self.reconfigure(settings)
@@ -180,7 +180,7 @@ class UpdateReceiver:
             RemoteProtocolError: There is no ad; nothing is stored.
         """
         if command == 0 and self._takes_slots_quickly:
-            done = self._slots.receive(payload, offset, sender, now)
+            done = self._slots.receive_clear(payload, offset, sender, now)
             if done is not None:
                 return Accepted(*done)
         ad, end = self._intake.take(payload, offset)
@@ -213,6 +213,10 @@ class UpdateReceiver:
         """
         if not ads:
             raise MalformedMessage(f"{command_name(command)} without an ad")
+        if command == 0 and self._takes_slots_quickly:
+            done = self._slots.receive(ads, sender, now)
+            if done is not None:
+                return Accepted(*done)
         ad = self._intake.sort(ads[0])
         accepted = self._accept(command, ad, sender, now)
         taken = 1

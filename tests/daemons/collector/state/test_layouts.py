@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.classad.wire_ad import AdValue
+from condor_twisted.daemons.collector.state import layouts
 from condor_twisted.daemons.collector.state.intake import Intake
 from condor_twisted.daemons.collector.state.layouts import (
     Layout,
@@ -14,7 +18,7 @@ from condor_twisted.daemons.collector.state.layouts import (
 )
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.errors import RemoteProtocolError
-from condor_twisted.wire.messages import EncodedAd
+from condor_twisted.wire.messages import EncodedAd, MessageReader
 from tests.daemons.collector.state.kit import NOW, Pool, message
 
 LINES = [b'Name = "n"', b"A = 1", b"B =  -2", b'MyAddress = "<a>"', b"C = x + 1"]
@@ -82,6 +86,18 @@ class LayoutTests(SynchronousTestCase):
         )
         self.assertEqual((layout.count, layout.public_count), (4, 2))
 
+    def test_private_lines_without_marker(self) -> None:
+        """Private lines are cut out also where they came as any other."""
+        layout = Layout([*LINES, b"claimid = 1", b"_condor_PrivX = 2", b"Z = 1"])
+        payload = _payload([*LINES, b'claimid = "s"', b"_condor_PrivX = 3", b"Z = 2"])
+        found = layout.match(payload)
+        assert found is not None
+        body, private = layout.cut(payload, found)
+        self.assertEqual(private, (b'claimid = "s"', b"_condor_PrivX = 3"))
+        self.assertEqual(body, _payload([*LINES, b"Z = 2"]))
+        self.assertEqual(layout.raw(body, b"z"), b"2")
+        self.assertIsNone(layout.raw(body, b"claimid"))
+
 
 class BookTests(SynchronousTestCase):
     """What becomes a layout."""
@@ -97,10 +113,8 @@ class BookTests(SynchronousTestCase):
         self.assertIsNone(book.find(_payload(LINES), 1, 5))
 
     def test_what_is_not_learnt(self) -> None:
-        """Private, doubled and odd names, and the collector's, are never a layout's."""
+        """Doubled and odd names, and the collector's, are never a layout's."""
         for odd in (
-            b"ClaimId = 1",
-            b"_CONDOR_privX = 1",
             b"a = 1",
             b"A B = 1",
             b"LastHeardFrom = 1",
@@ -116,8 +130,17 @@ class BookTests(SynchronousTestCase):
         book = _eager_book()
         book.note([*LINES, b"ZKM", b"Public = 1"])
         self.assertEqual(len(book), 0, "a secret of a public name becomes public")
+        book.note([*LINES, b"ClaimId = 1", b"ZKM", b"claimid = 2"])
+        self.assertEqual(len(book), 0, "of two private lines one counts")
         book.note([b"ZKM = 1", b"ClaimId = 2", *LINES])
-        self.assertEqual(len(book), 0, "an attribute ZKM is no marker")
+        payload = _payload([b"ZKM = 1", b"ClaimId = 2", *LINES])
+        found = book.find(payload, 0, 7)
+        assert found is not None
+        self.assertEqual(
+            found[0].cut(payload, found[1]),
+            (_payload([b"ZKM = 1", *LINES]), (b"ClaimId = 2",)),
+            "an attribute ZKM is no marker",
+        )
 
     def test_bounds(self) -> None:
         """There are never more layouts than allowed, and none of absurd size."""
@@ -187,6 +210,11 @@ _NUMBERS = st.integers(0, 5)
 class DifferenceTests(SynchronousTestCase):
     """With layouts and without, everything comes out the same."""
 
+    def setUp(self) -> None:
+        """What is asked for is to be at hand soon."""
+        self.patch(layouts, "_ASKED_OFTEN", 1)
+        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+
     def _pools(self) -> tuple[Pool, Pool]:
         with_layouts, without = Pool(), Pool()
         for pool, book in (
@@ -196,7 +224,7 @@ class DifferenceTests(SynchronousTestCase):
             intake = Intake(book)
             updates = pool.state._updates
             updates._intake = intake
-            updates._slots._book = book
+            updates._slots._intake = intake
         return with_layouts, without
 
     def _send(self, pool: Pool, payload: bytes) -> str:
@@ -208,21 +236,45 @@ class DifferenceTests(SynchronousTestCase):
             return type(error).__name__
         return f"{accepted.record.key} {accepted.is_shed} {accepted.problem}"
 
+    def _send_encoded(self, pool: Pool, payload: bytes) -> str:
+        """The same, as ads of an encrypted stream come."""
+        try:
+            reader = MessageReader(payload, 8)
+            ads = [reader.get_ad()]
+            if not reader.at_end():
+                ads.append(reader.get_ad())
+            accepted = pool.state.receive(0, ads, Sender("u@d", "FS", "u"), NOW)
+        except RemoteProtocolError as error:
+            return type(error).__name__
+        return f"{accepted.record.key} {accepted.is_shed} {accepted.problem}"
+
     def _compare(self, payloads: list[bytes]) -> None:
+        self._compare_by(self._send, payloads)
+        self._compare_by(self._send_encoded, payloads)
+
+    def _compare_by(
+        self, send: Callable[[Pool, bytes], str], payloads: list[bytes]
+    ) -> None:
         quick, exact = self._pools()
         for payload in payloads:
-            self.assertEqual(self._send(quick, payload), self._send(exact, payload))
+            self.assertEqual(send(quick, payload), send(exact, payload))
             for command in (5, 10):
                 found = [
                     [sorted(lines) for lines in pool.ask(command)]
                     for pool in (quick, exact)
                 ]
                 self.assertEqual(*found)
-            self.assertEqual(
-                quick.ask(5, {"Projection": "name A machine lastheardfrom"}),
-                exact.ask(5, {"Projection": "name A machine lastheardfrom"}),
-            )
-        self.assertEqual(quick.state.store.stored_bytes, exact.state.store.stored_bytes)
+            for names in ("name A machine lastheardfrom", "Name A LastHeardFrom"):
+                asked: dict[str, AdValue] = {"Projection": names}
+                self.assertEqual(quick.ask(5, asked), exact.ask(5, asked))
+        for pool in (quick, exact):
+            store = pool.state.store
+            sizes = [
+                record.size_bytes
+                for table in store.all_tables()
+                for record in table.records.values()
+            ]
+            self.assertEqual(store.stored_bytes, sum(sizes))
 
     @settings(deadline=None, max_examples=60)
     @given(st.lists(_LINES, max_size=8), st.lists(_LINES, max_size=6))
@@ -253,6 +305,9 @@ class DifferenceTests(SynchronousTestCase):
                 _payload([_USUAL[0], _USUAL[2], b"NumDynamicSlots = 0", b"X = 1"]),
                 (b'ClaimId = "c%d"' % number,),
             )
+            if number % 2:
+                line = b'ClaimId = "c%d"\0' % number
+                private = EncodedAd(5, private.body + line)
             payloads.append(message(0, public, *([private] if has_private else [])))
         self._compare(payloads)
 

@@ -96,7 +96,7 @@ class NameTests(SynchronousTestCase):
 
 
 class ColumnTests(SynchronousTestCase):
-    def test_equal_values_have_equal_keys(self) -> None:
+    def test_mnh_10_7_equal_values_have_equal_keys(self) -> None:
         """Strings compare without case, numbers by value; NaN equals nothing."""
         self.assertEqual(value_key("aBc"), value_key("AbC"))
         self.assertEqual(value_key(1), value_key(1.0))
@@ -164,7 +164,7 @@ class JudgeTests(SynchronousTestCase):
             for _ in range(4):
                 self.assertEqual(judge.sendable(line), expected)
 
-    def test_memory_is_bounded(self) -> None:
+    def test_mnh_10_5_memory_is_bounded(self) -> None:
         """However many lines come, only so many are remembered."""
         judge = LineJudge()
         for number in range(90_000):

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.constants.commands import Command
-from condor_twisted.daemons.collector.state.queries import QueryPlan
+from condor_twisted.daemons.collector.state import layouts
+from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
@@ -270,6 +271,46 @@ class ProjectionTests(SynchronousTestCase):
                     ]
                 ],
             )
+
+    def test_patterns_of_projections(self) -> None:
+        """Asked for often or seldom, ads of any layout give the same."""
+        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+        plain = Pool()
+        plain.state._updates._intake.book._max_layouts = 0
+        plain.state._updates._intake.book._sightings = 1 << 60
+        for cycle, (state, children) in enumerate(
+            [("Owner", "{  }")] * 4
+            + [("Claimed", "Name"), ('a \\"b', "{  }"), ("Owner", "Padding3 + N")]
+        ):
+            for number in range(6):
+                is_changed = number == cycle % 6
+                for pool in (self.pool, plain):
+                    pool.update(
+                        0,
+                        {
+                            "MyType": "Machine",
+                            "Name": f"big{number}",
+                            **padding(30),
+                            "State": state if is_changed else "Owner",
+                            "Children": X(children if is_changed else "{  }"),
+                            "HasStartDaemonAd": True,
+                            "N": number,
+                            "MyAddress": "<1.2.3.4:5>",
+                        },
+                    )
+            for names in (
+                "Children LastHeardFrom Name Padding3 State UpdatesTotal",
+                "Name",
+                "children STATE",
+                "Children N",
+                "LastHeardFrom",
+                "Nope",
+            ):
+                asked: dict[str, AdValue] = {"Requirements": X("Padding3 == 3")}
+                asked["Projection"] = names
+                found = sorted(self.pool.ask(STARTD, asked))
+                self.assertEqual(len(found), 6)
+                self.assertEqual(found, sorted(plain.ask(STARTD, asked)))
 
     def test_stamps_can_be_asked_for(self) -> None:
         """The collector's own attributes are in a projection as any other."""

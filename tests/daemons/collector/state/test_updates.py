@@ -248,6 +248,25 @@ class StampTests(SynchronousTestCase):
             self.assertLess(int(values["UpdatesLost"]), 1 << 63)
             self.assertEqual(len(values["UpdatesHistory"]), 34)
 
+    def test_mnh_10_4_endless_numbers(self) -> None:
+        """A number of a hundred thousand digits is neither computed nor an error."""
+        digits = b"9" * 100_000
+        for name in (b"UpdateSequenceNumber", b"DaemonStartTime", b"SlotID"):
+            lines = [b'Machine = "m"', b'MyAddress = "<a>"', name + b" = " + digits]
+            self.pool.send(0, ad({"MyType": "Machine"}, lines=lines))
+        lines = [
+            b'Name = "m"',
+            b"LastHeardFrom = " + digits,
+            b"ClassAdLifetime = 5" + digits,
+        ]
+        forwarder = Sender("view@pool", "FS", "view", is_forwarder=True)
+        self.pool.send(2, ad(lines=lines), sender=forwarder)
+        (found,) = self.pool.ask(
+            Command.QUERY_MASTER_ADS, {"Projection": "LastHeardFrom"}
+        )
+        self.assertEqual(found, [f"LastHeardFrom = {NOW}"])
+        self.assertEqual(self.pool.sweep(900), [])
+
     def test_mnh_5_12_change_of_identity_is_told(self) -> None:
         """When an ad's sender changes, the caller learns it."""
         first = self.pool.update(2, {"Name": "m"}, Sender("a@p", "FS", "a"))

@@ -1,0 +1,144 @@
+"""Commands to any daemon, with one identity.
+
+::
+
+    client = CommandClient()
+    channel = await client.start("<192.0.2.7:9618>", Command.DC_NOP_READ)
+    channel.close()
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from condor_twisted.config.settings import Settings
+from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.protocols.clocks import monotonic_seconds
+from condor_twisted.protocols.commands import CommandOpener
+from condor_twisted.protocols.endpoints import Dialling
+from condor_twisted.protocols.host_steps import Host, run_in_threads
+from condor_twisted.protocols.this_host import host_facts
+from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.context import SecurityState
+from condor_twisted.wire.messages import MessageWriter
+from condor_twisted.wire.sinful import SinfulAddress
+
+__all__ = ["CommandClient", "dialling"]
+
+
+def dialling(settings: Settings) -> Dialling:
+    """How connections go out under a configuration.
+
+    Source: ``src/condor_io/condor_ipverify.cpp``, ``src/condor_io/sock.cpp``.
+    """
+
+    def enabled(name: str) -> bool:
+        # "auto" is true here: whether an address can be reached shows soon enough.
+        return (settings.text(name, "auto") or "auto").lower() not in ("false", "0")
+
+    return Dialling(
+        ipv4=enabled("ENABLE_IPV4"),
+        ipv6=enabled("ENABLE_IPV6"),
+        prefer_ipv4=settings.boolean("PREFER_OUTBOUND_IPV4", True),
+        ignore_target_preference=settings.boolean(
+            "IGNORE_TARGET_PROTOCOL_PREFERENCE", True
+        ),
+        private_network=settings.text("PRIVATE_NETWORK_NAME"),
+        keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
+    )
+
+
+class CommandClient:
+    """Starts commands at daemons; its sessions are its own.
+
+    Nothing is read from the process's environment, and no reactor is looked for
+    before the first command.
+
+    Args:
+        settings: The configuration: policies, methods, timeouts. HTCondor's compiled-in
+            defaults where this is ``None``.
+        reactor: Where to run; Twisted's global one by default.
+    """
+
+    def __init__(self, settings: Settings | None = None, reactor: Any = None) -> None:
+        self.settings = Settings.from_assignments({}) if settings is None else settings
+        self._reactor = reactor
+        self._opener: CommandOpener | None = None
+
+    @property
+    def reactor(self) -> Any:
+        """The reactor; chosen now, where none was given."""
+        if self._reactor is None:
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        return self._reactor
+
+    @property
+    def opener(self) -> CommandOpener:
+        """What opens the commands; made at first use.
+
+        Raises:
+            ConfigError: The configuration's security settings have no sense.
+        """
+        if self._opener is None:
+            reactor = self.reactor
+            security = SecurityState(
+                self.settings,
+                CommandRules(),
+                host_facts(self.settings),
+                random_bytes=os.urandom,
+                now=monotonic_seconds(reactor),
+                unix_time=lambda: int(time.time()),
+            )
+            host = Host(reactor, run_in_threads(reactor))
+            self._opener = CommandOpener(
+                reactor, security, host, dialling(self.settings)
+            )
+        return self._opener
+
+    def start(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        *,
+        raw: bool | None = None,
+    ) -> Deferred[ClientChannel]:
+        """Start a command.
+
+        Args:
+            address: Where the daemon is.
+            command: The command's number.
+            raw: Without or with a negotiation, whatever the policy says.
+
+        Returns:
+            A `Deferred` of the channel for the command's own messages. It fails as
+            `condor_twisted.protocols.commands.CommandOpener.open` does. Cancelling
+            it gives up.
+        """
+        return self.opener.open(address, command, raw=raw)
+
+    def send_datagram(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        write: Callable[[MessageWriter], object] | None = None,
+        *,
+        raw: bool | None = None,
+    ) -> Deferred[None]:
+        """Send a command by UDP; nobody confirms anything.
+
+        Returns:
+            A `Deferred` that fires when the datagrams have left.
+        """
+        return self.opener.send_datagram(address, command, write, raw=raw)
+
+    def close(self) -> Deferred[Any]:
+        """Give up what is kept between commands; fires when that is done."""
+        opener, self._opener = self._opener, None
+        return succeed(None) if opener is None else opener.close()

@@ -1,0 +1,237 @@
+"""Habits: which attributes of an ad change from one update to the next.
+
+A startd's slot ad has some 180 attributes, and between two updates of one slot the
+same score of them change: the sequence number, times, loads. So an update is held
+against the ad that it replaces: the text between the changing values must be the same
+to the byte, and the changing values must be values. Then everything that was proved of
+the old ad holds for the new one: its names and their order, that none occurs twice and
+none is private, its key and its address.
+
+Where anything else differs the answer is ``None``: the ad is read in the usual way,
+and what changed this time belongs to the habit from then on.
+
+Layout: lines = run, value, run, value, ..., run. A run is text that stays, from the end
+of one changing value to the begin of the next; a value ends before its NUL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from condor_twisted.constants import attributes
+from condor_twisted.daemons.collector.state.names import lookup_key
+
+if TYPE_CHECKING:
+    from condor_twisted.daemons.collector.state.layouts import Layout
+
+__all__ = [
+    "MAX_CHANGING",
+    "PLAIN_VALUE",
+    "Habit",
+    "Shape",
+    "ShapeBook",
+    "are_plain",
+    "changed_keys",
+]
+
+#: The pattern of a value that is plainly a literal; the usual case, and quick to see.
+PLAIN_VALUE: Final = (
+    rb'(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?|"[^"\\\0]*"|true|false)'
+)
+#: An ad of which more changes has no habit.
+MAX_CHANGING: Final = 48
+#: At most so many shapes are in use at a time; a shape takes some 2 kB.
+_MAX_SHAPES: Final = 4096
+
+#: What says whose ad this is: an ad in which one of these changes is read as a new one.
+_STEADY: Final = frozenset(
+    lookup_key(name)
+    for name in (
+        attributes.NAME,
+        attributes.MY_TYPE,
+        attributes.MY_ADDRESS,
+        attributes.MACHINE,
+        attributes.SLOT_ID,
+        attributes.DAEMON_START_TIME,
+        attributes.HAS_START_DAEMON_AD,
+    )
+)
+_SEQUENCE: Final = lookup_key(attributes.UPDATE_SEQUENCE_NUMBER)
+_PLAIN_VALUES = re.compile(PLAIN_VALUE + rb"(?:\0" + PLAIN_VALUE + rb")*")
+
+_Values = tuple[bytes, ...]
+
+
+def are_plain(values: _Values) -> bool:
+    """Whether all values are plainly literals."""
+    joined = b"\0".join(values)
+    return (
+        _PLAIN_VALUES.fullmatch(joined) is not None
+        and joined.count(0) == len(values) - 1
+    )
+
+
+def _are_values(values: _Values) -> bool:
+    """Whether each could stand behind ``Name = ``: not empty, no NUL, no blank."""
+    joined = b"\0".join((b"", *values, b""))
+    return (
+        joined.count(0) == len(values) + 1
+        and b"\0\0" not in joined
+        and b"\0 " not in joined
+    )
+
+
+class Shape:
+    """The lengths of runs and values of one ad.
+
+    Args:
+        runs: The lengths of the runs, one more than there are values.
+        widths: The lengths of the values.
+    """
+
+    __slots__ = ("__weakref__", "_size", "_unpack", "runs", "widths")
+
+    def __init__(self, runs: tuple[int, ...], widths: tuple[int, ...]) -> None:
+        self.runs: Final = runs
+        self.widths: Final = widths
+        sizes = [*runs, *widths]
+        sizes[::2] = runs
+        sizes[1::2] = widths
+        fields = Struct("".join([f"{size}s" for size in sizes]))
+        self._unpack: Final = fields.unpack_from
+        self._size: Final = fields.size
+
+    def same(self, text: bytes, payload: bytes, start: int) -> _Values | None:
+        """The values of an ad of just this shape, if its runs are those of ``text``.
+
+        Args:
+            text: An ad of this shape.
+            payload: What came.
+            start: Where the new ad begins in it.
+        """
+        if start + self._size > len(payload):
+            return None
+        unpack = self._unpack
+        parts = unpack(payload, start)
+        if parts[::2] != unpack(text)[::2]:
+            return None
+        values = parts[1::2]
+        # In its old place and width a value ends before the NUL that its run
+        # begins with, but it may hold another one.
+        return values if _are_values(values) else None
+
+    def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
+        """The same for an ad whose values may have other widths."""
+        values = []
+        begins_with = payload.startswith
+        index = payload.index
+        behind = 0
+        at = start
+        try:
+            for run, width in zip(self.runs, self.widths, strict=False):
+                end = behind + run
+                if not begins_with(text[behind:end], at):
+                    return None
+                at += run
+                behind = end + width
+                end = index(0, at)
+                values.append(payload[at:end])
+                at = end
+        except ValueError:  # no NUL: the message ends inside the value
+            return None
+        if not begins_with(text[behind:], at):
+            return None
+        found = tuple(values)
+        return found if _are_values(found) else None
+
+    @property
+    def size(self) -> int:
+        """The length of an ad of this shape."""
+        return self._size
+
+
+class ShapeBook:
+    """The shapes that ads have now; ads of one shape share it."""
+
+    def __init__(self, max_shapes: int = _MAX_SHAPES) -> None:
+        self._max_shapes = max_shapes
+        self._shapes: WeakValueDictionary[
+            tuple[tuple[int, ...], tuple[int, ...]], Shape
+        ] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        """How many shapes are in use."""
+        return len(self._shapes)
+
+    def shape(self, runs: tuple[int, ...], widths: tuple[int, ...]) -> Shape | None:
+        """The shape with these lengths; ``None`` if there are too many already."""
+        key = (runs, widths)
+        shape = self._shapes.get(key)
+        if shape is None and len(self._shapes) < self._max_shapes:
+            shape = self._shapes[key] = Shape(runs, widths)
+        return shape
+
+    def shape_between(self, text: bytes, needles: Iterable[bytes]) -> Shape | None:
+        """The shape of a text whose changing values stand behind the needles.
+
+        Args:
+            text: Lines.
+            needles: What stands before each value, in the order of the text.
+        """
+        runs: list[int] = []
+        widths: list[int] = []
+        behind = 0
+        for needle in needles:
+            at = text.index(needle, behind) + len(needle)
+            end = text.index(0, at)
+            runs.append(at - behind)
+            widths.append(end - at)
+            behind = end
+        runs.append(len(text) - behind)
+        return self.shape(tuple(runs), tuple(widths))
+
+
+class Habit:
+    """The changing attributes of one layout's ads.
+
+    Args:
+        layout: The layout.
+        changing: Attributes that change, by lower-case name.
+
+    Attributes:
+        changing: Those of them that the layout has, in its order.
+        needles: What stands before their values.
+        sequence_at: The place of the update's sequence number among them; -1 if it
+            does not change.
+        wanted: Of what the layout has at hand, what changes: its place among the
+            values at hand and its place here.
+    """
+
+    __slots__ = ("changing", "needles", "sequence_at", "wanted")
+
+    def __init__(self, layout: Layout, changing: Iterable[bytes]) -> None:
+        names = frozenset(changing)
+        self.changing: Final = tuple(key for key in layout.places if key in names)
+        self.needles: Final = tuple(layout.places[key][0] for key in self.changing)
+        order = {key: at for at, key in enumerate(self.changing)}
+        self.sequence_at: Final = order.get(_SEQUENCE, -1)
+        self.wanted: Final = tuple(
+            (at, order[key]) for key, at in layout.at_hand.items() if key in order
+        )
+
+    def extended(self, layout: Layout, keys: Iterable[bytes]) -> Habit | None:
+        """The habit with further changing attributes; ``None`` if it is none then."""
+        changing = frozenset(self.changing).union(keys)
+        if changing & _STEADY:
+            return self
+        return Habit(layout, changing) if len(changing) <= MAX_CHANGING else None
+
+
+def changed_keys(layout: Layout, old: bytes, new: bytes) -> list[bytes]:
+    """The attributes in which two bodies of one layout differ, by lower-case name."""
+    lines = zip(layout.places, old.split(b"\0"), new.split(b"\0"), strict=False)
+    return [key for key, before, after in lines if before != after]

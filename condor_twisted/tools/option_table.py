@@ -1,0 +1,83 @@
+"""Command lines in HTCondor's style: ``-x`` and ``--x``, prefixes, ``-x:detail``.
+
+An option with one dash may be shortened down to the length that its row allows; with
+two dashes it is spelled out. The first row that fits wins, so the order of rows
+matters.
+
+Source: ``src/condor_utils/match_prefix.cpp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Match", "Option", "UsageError", "match_option", "take_values"]
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood; the text is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Args:
+        name: Its full name, without dashes.
+        minimum: How many of its letters are needed.
+        detail: Whether ``:detail`` may follow.
+        values: What each further argument is.
+    """
+
+    name: str
+    minimum: int = 1
+    detail: bool = False
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An argument that is an option.
+
+    Args:
+        option: Which.
+        detail: What stands behind its colon; ``None`` without one.
+    """
+
+    option: Option
+    detail: str | None = None
+
+
+def match_option(argument: str, options: Iterable[Option]) -> Match | None:
+    """The option that an argument is, or ``None``."""
+    if not argument.startswith("-") or argument in ("-", "--"):
+        return None
+    whole = argument.startswith("--")
+    text = argument.lstrip("-") if whole else argument[1:]
+    for option in options:
+        name, colon, detail = text.partition(":") if option.detail else (text, "", "")
+        needed = len(option.name) if whole else option.minimum
+        if len(name) >= needed and name and option.name.startswith(name):
+            return Match(option, detail if colon else None)
+    return None
+
+
+def take_values(arguments: list[str], at: int, match: Match) -> tuple[str, ...]:
+    """The further arguments of an option.
+
+    Args:
+        arguments: The command line.
+        at: Where the option stands.
+        match: The option.
+
+    Raises:
+        UsageError: There are too few.
+    """
+    wanted = match.option.values
+    values = tuple(arguments[at + 1 : at + 1 + len(wanted)])
+    if len(values) < len(wanted):
+        raise UsageError(
+            f"-{match.option.name} needs {' and '.join(wanted[len(values) :])}"
+        )
+    return values

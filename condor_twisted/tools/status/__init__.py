@@ -1,0 +1,1 @@
+"""The ``status`` command: ads of a collector in tables, or whole."""
