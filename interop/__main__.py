@@ -161,7 +161,6 @@ def main() -> int:
                     run.phase(phase)
             except CannotRun as error:
                 not_run.append(f"INTEROP NOT RUN: {suite}: {error.why}")
-                print(not_run[-1], flush=True)
         finished = True
     finally:
         if arguments.keep or report.failed_count or not finished:
