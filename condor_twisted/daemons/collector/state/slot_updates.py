@@ -149,7 +149,6 @@ class SlotReceiver:
             layout is None
             or habit is None
             or shape is None
-            or not self._intake.book.is_current(layout)
             or int.from_bytes(payload[offset : offset + 8], "big") != layout.count
         ):
             return None
@@ -176,19 +175,25 @@ class SlotReceiver:
             twin = self._follow_private(old.key, payload, private_at, now)
             if twin is None:
                 return None
+        body = payload[start:end]
+        newest = self._intake.book.newest(layout)
         record = self._store_public(
             old,
-            payload[start:end],
-            layout,
+            body,
+            newest,
             (),
             (int(number_text), old.sequence[1]),
             old.updates.address if old.updates is not None else b"",
             sender,
             now,
+            habit,
         )
         record.habit = habit
         record.shape = shape
-        if old.values:
+        if newest is not layout:
+            record.habit = newest.habit_of(habit.keys)
+            record.values = newest.values_in(body)
+        elif old.values:
             record.values = _values_at_hand(old.values, habit, values)
         if old.is_checked and are_plain(values):
             record.is_checked = True
@@ -273,7 +278,7 @@ class SlotReceiver:
             old, body, layout, private_lines, sequence, address, sender, now
         )
         record.values = layout.values(found)
-        if old.layout is layout and not layout.secret_groups:
+        if not layout.secret_groups and layout.is_like(old.layout):
             self._learn(layout, old, record)
         if private is not None:
             self._store_private(record, private, encoded, name)
@@ -289,6 +294,7 @@ class SlotReceiver:
         address: bytes,
         sender: Sender,
         now: int,
+        habit: Habit | None = None,
     ) -> AdRecord:
         """Count the update of an ad that is there, and store the new one."""
         key = old.key
@@ -316,7 +322,7 @@ class SlotReceiver:
         record.sequence = sequence
         record.updates = updates
         record.identity = sender.identity or ""
-        self._store.put(self._public, record)
+        self._store.put(self._public, record, habit)
         return record
 
     def _store_private(
@@ -355,10 +361,10 @@ class SlotReceiver:
         habit = layout.habit
         if habit is None:
             return
-        if old.shape is not None or habit.sequence_at < 0:
+        if old.habit is habit or habit.sequence_at < 0:
             # The habit was held against this ad and was too narrow; or there is none.
-            changed = changed_keys(layout, old.body, new.body)
-            habit = layout.habit = habit.extended(layout, changed)
+            layout.changes.add(changed_keys(layout, old.body, new.body))
+            habit = layout.habit
         if habit is not None and habit.sequence_at >= 0:
             new.habit = habit
             new.shape = self._shapes.shape_between(new.body, habit.needles)
