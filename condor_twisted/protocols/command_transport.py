@@ -7,6 +7,8 @@ step of that its own turn: accept, read, write, close. Here what can be done is 
 - Short answers that are written during a read are sent as one when it is over. What
   the operating system does not take, and long ones, go Twisted's way, with its
   buffers and its producers.
+- A long answer, which comes in large pieces, is handed to the operating system as it
+  is, without a copy; after each piece the others get their turn.
 - A connection that is to be closed during a read, and has nothing left to write, is
   closed when that read is over.
 
@@ -88,8 +90,33 @@ class CommandTransport(tcp.Server):
             self._answer_bytes = size
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Write several pieces."""
-        self.write(b"".join(data))
+        """Write several pieces: at once, if they are long and nothing waits."""
+        pieces = list(data)
+        size = sum(map(len, pieces))
+        if (
+            size <= _SHORT_BYTES
+            or self._reading
+            or self._queued
+            or self.TLS
+            or self.disconnecting
+            or not self.connected
+            or not hasattr(self.socket, "sendmsg")
+        ):
+            self.write(b"".join(pieces))
+            return
+        try:
+            sent = self.socket.sendmsg(pieces)
+        except OSError:  # full, or broken: Twisted finds out which
+            sent = 0
+        self._queued = True
+        if sent < size:
+            super().write(b"".join(pieces)[sent:])  # type: ignore[no-untyped-call]
+            return
+        if self.producer is not None and self.streamingProducer:
+            self.producerPaused = True
+            self.producer.pauseProducing()  # type: ignore[attr-defined]
+        # In its turn to write there is nothing left, and the producer goes on.
+        self.startWriting()  # type: ignore[no-untyped-call]
 
     def stopWriting(self) -> None:  # noqa: N802
         """Everything is written, or nothing more will be."""

@@ -7,10 +7,12 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from condor_twisted.protocols.command_server import ServerCounters
 from condor_twisted.protocols.command_transport import (
@@ -43,6 +45,26 @@ class Answering(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Remember why."""
         self.lost.append(reason)
+
+
+@implementer(IPushProducer)
+class Producer:
+    """Notes what its consumer wants of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """Note it."""
+        self.calls.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Note it."""
+        self.calls.append("resume")
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.calls.append("stop")
 
 
 class FakeFactory:
@@ -170,6 +192,36 @@ class AnswerTests(TransportCase):
         peer.send(b"question")
         transport.writeSequence([b"a", b"b"])
         self.assertEqual(self.drain(transport, peer), b"ab")
+
+    def test_long_pieces(self) -> None:
+        """Long pieces leave at once; the producer goes on in the next turn."""
+        transport, peer = self.connect(Answering())
+        transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        transport.writeSequence([b"head", bytes(100_000)])
+        self.assertEqual(len(peer.recv(1 << 20)), 100_004)
+        self.assertEqual(producer.calls, ["pause"])
+        self.assertEqual(self.drain(transport, peer), b"")
+        self.assertEqual(producer.calls, ["pause", "resume"])
+
+    def test_long_pieces_into_a_full_socket(self) -> None:
+        """What the operating system does not take of them keeps its order."""
+        transport, peer = self.connect(Answering())
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        for number in range(3):
+            transport.writeSequence([b"%d" % number, LONG])
+        sent = b"".join(b"%d" % number + LONG for number in range(3))
+        self.assertEqual(self.drain(transport, peer), sent)
+        self.assertEqual(producer.calls[-1], "resume")
+
+    def test_long_pieces_to_a_peer_that_has_gone(self) -> None:
+        """The next turn finds out."""
+        transport, peer = self.connect(Answering())
+        peer.close()
+        transport.writeSequence([b"head", LONG])
+        self.assertIs(transport.doWrite(), main.CONNECTION_LOST)
 
     def test_peer_gone(self) -> None:
         """An answer to a peer that has gone is found out by the next write."""
