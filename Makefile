@@ -49,5 +49,8 @@ interop: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python -m bench
 
+fuzz: $(VENV)/.test
+	$(BIN)/python -m fuzz
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .pytest_cache

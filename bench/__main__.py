@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.report import HEADER, Goal, format_row
 from bench.rows import Bench, Row, Sample
 from bench.rows_process import PROCESS_ROWS, StatusTool
-from bench.rows_queries import QUERY_ROWS
+from bench.rows_queries import QUERY_ROWS, ask_all
 from bench.rows_updates import UPDATE_ROWS
 from bench.servers import Server, StartFailed, find_real
 from bench.slots import SlotFarm
@@ -21,6 +21,8 @@ from bench.slots import SlotFarm
 ROWS: tuple[type[Row], ...] = UPDATE_ROWS + QUERY_ROWS + PROCESS_ROWS
 SLOT_COUNT = 10_000
 _DESCRIPTORS = 16_384
+_FIRST_CYCLES = 3
+"""Cycles of updates and queries before anything is measured."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,8 +112,12 @@ def _start(stack: contextlib.ExitStack, server: Server) -> Iterator[Server]:
 
 
 def _fill(bench: Bench, server: Server) -> None:
-    bench.fill(server, bench.next_updates())
+    """Bring a new server into the state of a pool that is in use."""
     bench.fill_schedds(server)
+    for _ in range(_FIRST_CYCLES):
+        bench.fill(server, bench.next_updates())
+        ask_all(bench, server)
+    bench.fill(server, bench.next_updates())
 
 
 def _run(row: Row, servers: Sequence[Server], rounds: int) -> bool:

@@ -8,6 +8,7 @@ differ from query to query, so that a reply kept for its question helps nobody.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bench.client import Connection
@@ -22,10 +23,10 @@ from bench.rows import (
     query_ad,
 )
 from bench.servers import Server
-from bench.slots import FIRST_TOTAL_DISK_KB, MEMORY_STEPS_MB
+from bench.slots import FIRST_TOTAL_DISK_KB, MEMORY_STEPS_MB, SlotFarm
 from bench.wire import count_ads, encode_int, frame_message
 
-__all__ = ["QUERY_ROWS"]
+__all__ = ["QUERY_ROWS", "ask_all"]
 
 QUERY_SCHEDD_ADS = 6
 _FOUND_BYTES = 100
@@ -57,6 +58,8 @@ class _QueryRow(Row):
     operations: ClassVar[tuple[int, int]] = (5, 10)
     """Queries of a round, in the quick and in the full mode."""
     cold: ClassVar[bool] = False
+    first_questions: ClassVar[Sequence[int]] = (1,)
+    """What is asked before the first round."""
 
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
@@ -76,18 +79,19 @@ class _QueryRow(Row):
             self._refreshed = self.bench.next_updates()
 
     def prepare(self, server: Server) -> None:
-        """Ask once, so that a warm row starts warm, and check the answer.
+        """Ask, so that a warm row starts warm, and check the answers.
 
         Raises:
-            RuntimeError: if the reply does not hold what it must.
+            RuntimeError: if a reply does not hold what it must.
         """
-        ad, expected = self.question(next(self._questions))
-        message = frame_message(encode_int(QUERY_STARTD_ADS) + ad)
-        with Connection(server.port) as connection:
-            connection.socket.sendall(message)
-            found = ads_in_reply(_read_all(connection))
-        if found != expected:
-            raise RuntimeError(f"{server.name} sent {found} ads, not {expected}")
+        for number in self.first_questions:
+            ad, expected = self.question(number)
+            message = frame_message(encode_int(QUERY_STARTD_ADS) + ad)
+            with Connection(server.port) as connection:
+                connection.socket.sendall(message)
+                found = ads_in_reply(_read_all(connection))
+            if found != expected:
+                raise RuntimeError(f"{server.name} sent {found} ads, not {expected}")
 
     def measure(self, server: Server) -> Sample:
         """Ask the round's questions, one connection each."""
@@ -110,12 +114,21 @@ class FullDump(_QueryRow):
 
     name = "dump"
     title = "full dump of 10,000 ads"
-    target = 0.06
+    target: ClassVar[float | None] = 0.06
     operations = (3, 6)
 
     def question(self, number: int) -> tuple[bytes, int]:
         """Ask for everything."""
         return query_ad("true"), self.bench.farm.count
+
+
+class FullDumpCold(FullDump):
+    """The same after an update of every ad."""
+
+    name = "dump-cold"
+    title = "full dump, every ad new"
+    target = None
+    cold = True
 
 
 class EncryptedDump(_QueryRow):
@@ -189,6 +202,7 @@ class TenthWarm(_QueryRow):
     name = "tenth-warm"
     title = "constraint, 10 % of 10,000, warm"
     target = 0.10
+    first_questions: ClassVar[Sequence[int]] = range(len(MEMORY_STEPS_MB))
 
     def question(self, number: int) -> tuple[bytes, int]:
         """Ask for one of ten memory sizes."""
@@ -204,6 +218,7 @@ class TenthCold(TenthWarm):
     title = "constraint, 10 % of 10,000, cold"
     target = 0.40
     cold = True
+    first_questions = (1,)
 
 
 class StatusWarm(_QueryRow):
@@ -287,6 +302,44 @@ def _locate_ads(*, encrypted: bool = False) -> list[bytes]:
     return ads
 
 
+def status_questions(farm: SlotFarm, index: int) -> tuple[bytes, ...]:
+    """Make one query of each of nine kinds that ``condor_status`` sends.
+
+    Args:
+        farm: Whose slots.
+        index: Which slot is asked for by name.
+    """
+    name, machine = farm.name(index), farm.machine(index)
+    return (
+        query_ad("true", projection=STATUS_PROJECTION),
+        query_ad("true", projection=TOTAL_PROJECTION),
+        query_ad("true", projection=_STATE_PROJECTION),
+        query_ad("true", projection=_SERVER_PROJECTION),
+        query_ad('((State == "Claimed"))', projection=_CLAIMED_PROJECTION),
+        query_ad(
+            '((State == "Unclaimed" && Cpus > 0 && Memory > 0))',
+            projection=STATUS_PROJECTION,
+        ),
+        query_ad(
+            "((PartitionableSlot =?= true || DynamicSlot =!= true))",
+            projection=COMPACT_PROJECTION,
+        ),
+        query_ad("true", projection="Machine Memory Name OCU"),
+        query_ad(
+            f'((Name == "{name}" || Machine == "{machine}"))',
+            projection=STATUS_PROJECTION,
+        ),
+    )
+
+
+def ask_all(bench: Bench, server: Server) -> None:
+    """Ask each of the nine kinds once, as a pool in use has been asked."""
+    for question in status_questions(bench.farm, 0):
+        with Connection(server.port) as connection:
+            connection.send_message(encode_int(QUERY_STARTD_ADS) + question)
+            bench.drain(connection)
+
+
 class MixedCycle(Row):
     """A whole cycle of a pool: every slot once, nine kinds of queries between."""
 
@@ -306,28 +359,7 @@ class MixedCycle(Row):
 
     def measure(self, server: Server) -> Sample:
         """Alternate between a ninth of the updates and a query of another kind."""
-        farm = self.bench.farm
-        name, machine = farm.name(77), farm.machine(77)
-        questions = (
-            query_ad("true", projection=STATUS_PROJECTION),
-            query_ad("true", projection=TOTAL_PROJECTION),
-            query_ad("true", projection=_STATE_PROJECTION),
-            query_ad("true", projection=_SERVER_PROJECTION),
-            query_ad('((State == "Claimed"))', projection=_CLAIMED_PROJECTION),
-            query_ad(
-                '((State == "Unclaimed" && Cpus > 0 && Memory > 0))',
-                projection=STATUS_PROJECTION,
-            ),
-            query_ad(
-                "((PartitionableSlot =?= true || DynamicSlot =!= true))",
-                projection=COMPACT_PROJECTION,
-            ),
-            query_ad("true", projection="Machine Memory Name OCU"),
-            query_ad(
-                f'((Name == "{name}" || Machine == "{machine}"))',
-                projection=STATUS_PROJECTION,
-            ),
-        )
+        questions = status_questions(self.bench.farm, self.bench.cycle * 77 % 10_000)
         messages = [
             frame_message(encode_int(QUERY_STARTD_ADS) + question)
             for question in questions
@@ -409,6 +441,7 @@ def _read_all(connection: Connection) -> bytes:
 
 QUERY_ROWS: tuple[type[Row], ...] = (
     FullDump,
+    FullDumpCold,
     EncryptedDump,
     OneWarm,
     OneCold,

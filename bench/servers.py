@@ -242,7 +242,7 @@ class Server:
         assert self._directory is not None
         options = ["-n", f"--pidfile={self._directory / 'pid'}"]
         if self.profile is not None:
-            options += [f"--profile={self.profile}", "--profiler=cprofile"]
+            options += [f"--profile={self.profile}", "--savestats"]
         settings = [f"--set={name}={value}" for name, value in OPEN_POLICY.items()]
         run = "from twisted.scripts.twistd import run; run()"
         # Its own defaults, not those of an HTCondor that happens to be installed.

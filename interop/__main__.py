@@ -23,6 +23,7 @@ from typing import TypeVar
 from interop import pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
+from interop.our_tools import check_our_tools
 from interop.peers import OPEN_POLICY, REAL, TWISTED, Kind, start
 from interop.report import Report
 from interop.sandbox import Sandbox
@@ -62,7 +63,17 @@ class _Run:
 
     def _drive(self, kind: Kind, sandbox: Sandbox) -> queries.Recording:
         with start(kind, sandbox, OPEN_POLICY) as collector:
-            recording = queries.drive(collector, self._report, sandbox.work)
+            recording = queries.drive(
+                collector,
+                self._report,
+                sandbox.work,
+                lambda: check_our_tools(
+                    collector,
+                    self._report,
+                    sandbox.work,
+                    with_tables=self._suite == SUITES[0],
+                ),
+            )
             volume.check_volume(collector, self._report, sandbox.work)
         return recording
 
@@ -150,7 +161,6 @@ def main() -> int:
                     run.phase(phase)
             except CannotRun as error:
                 not_run.append(f"INTEROP NOT RUN: {suite}: {error.why}")
-                print(not_run[-1], flush=True)
         finished = True
     finally:
         if arguments.keep or report.failed_count or not finished:

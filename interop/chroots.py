@@ -21,6 +21,7 @@ __all__ = ["LOCATION_VARIABLE", "SUITES", "apt_mirror", "find_chroot"]
 
 LOCATION_VARIABLE = "CONDOR_TWISTED_CHROOTS"
 _DEFAULT_LOCATION = "/var/tmp/condor-twisted-interop"
+_NEEDED_TOOLS = ("unshare", "nsenter", "setpriv", "mount")
 _SUBMITTER = "tester"
 _INSTALL_SECONDS = 420
 
@@ -39,6 +40,9 @@ def find_chroot(suite: str) -> Path:
         raise CannotRun("the real HTCondor needs root (chroot, mounts, its daemons)")
     if platform.system() != "Linux":
         raise CannotRun("the real HTCondor's chroot needs Linux")
+    for tool in _NEEDED_TOOLS:
+        if shutil.which(tool) is None:
+            raise CannotRun(f"the real HTCondor's chroot needs {tool} (util-linux)")
     base = Path(os.environ.get(LOCATION_VARIABLE, _DEFAULT_LOCATION))
     root = base / suite
     if not _is_complete(root):

@@ -33,6 +33,7 @@ __all__ = [
 PORT = 9618
 ADDRESS = f"127.0.0.1:{PORT}"
 _START_SECONDS = 40
+_OUR_TOOL = "import sys; from condor_twisted.tools.main import main; sys.exit(main())"
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 
 OPEN_POLICY: Mapping[str, str] = {
@@ -98,6 +99,37 @@ class Collector:
             user=user,
             environment={"CONDOR_CONFIG": str(self.config), **extra},
             timeout_seconds=timeout_seconds,
+        )
+
+    def our_tool(
+        self,
+        *command: str,
+        user: str = "root",
+        knobs: Mapping[str, str] | None = None,
+        timeout_seconds: float = 60,
+    ) -> Result:
+        """Run a command of ``condor-twisted`` with the same configuration.
+
+        Args:
+            *command: The command and its arguments.
+            user: Who runs it.
+            knobs: Configuration for this one call.
+            timeout_seconds: How long it may take.
+
+        Returns:
+            What it did.
+        """
+        extra = {f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()}
+        return self.sandbox.run(
+            [sys.executable, "-c", _OUR_TOOL, *command],
+            environment={
+                **_our_environment(),
+                "CONDOR_CONFIG": str(self.config),
+                **extra,
+            },
+            user=user,
+            timeout_seconds=timeout_seconds,
+            beside=True,
         )
 
     def log_tail(self, line_count: int = 30) -> str:

@@ -18,16 +18,25 @@ from interop.compare import (
     compare_rows,
     parse_long,
 )
+from interop.contents import Step, emptying, filling
 from interop.errors import InteropError
 from interop.peers import ADDRESS, PORT, RAW, SEALED, Collector
 from interop.report import Report
-from interop.sandbox import Result, wait_until
+from interop.sandbox import POOL_HOSTS, Result, wait_until
 
-__all__ = ["FORMS", "QUERIES", "Query", "Recording", "compare", "drive"]
+__all__ = [
+    "FORMS",
+    "QUERIES",
+    "Query",
+    "Recording",
+    "answer_size",
+    "await_own_ad",
+    "compare",
+    "drive",
+    "settle",
+]
 
-_MACHINES = ("exec01.pool.example", "exec02.pool.example", "exec03.pool.example")
-_SCHEDDS = ("submit01.pool.example", "submit02.pool.example")
-_MANAGER = "cm.pool.example"
+_MANAGER, _MACHINE, _OTHER_MACHINE, _, _SCHEDD, _ = POOL_HOSTS
 _SETTLE_SECONDS = 10
 
 Comparison = Callable[[str, str, str], list[Difference]]
@@ -127,9 +136,9 @@ QUERIES: tuple[Query, ...] = (
     _query("-constraint", "1 / 0", "-af", "Name"),
     _query("-schedd", "-constraint", "TotalIdleJobs > 5", "-af", "Name"),
     _query("-any", "-constraint", 'MyType == "Frob"', "-long", form="long"),
-    _query(f"slot1@{_MACHINES[0]}", "-long", form="long"),
-    _query(_MACHINES[1], "-af", "Name"),
-    _query("-schedd", _SCHEDDS[0], "-long", form="long"),
+    _query(f"slot1@{_MACHINE}", "-long", form="long"),
+    _query(_OTHER_MACHINE, "-af", "Name"),
+    _query("-schedd", _SCHEDD, "-long", form="long"),
     _query("-submitters", f"alice@{_MANAGER}"),
     _query("-limit", "2", "-af", "Name", form="limit"),
     _query("-limit", "1", "-long", form="limit"),
@@ -149,13 +158,16 @@ class Recording:
     after: dict[str, str] = field(default_factory=dict)
 
 
-def drive(collector: Collector, report: Report, work: Path) -> Recording:
+def drive(
+    collector: Collector, report: Report, work: Path, meanwhile: Callable[[], object]
+) -> Recording:
     """Fill a collector, ask it everything, and take the ads out again.
 
     Args:
         collector: One that has just started.
         report: Where a tool that fails is recorded.
         work: Where the ads are written for the tools.
+        meanwhile: Called while the collector is full.
 
     Returns:
         What the tools printed.
@@ -163,12 +175,16 @@ def drive(collector: Collector, report: Report, work: Path) -> Recording:
     recording = Recording()
     await_own_ad(collector)
     advertise = _Advertiser(collector, report, work, recording)
-    _fill(advertise)
+    for step in filling():
+        advertise(step)
     for query in QUERIES:
         result = collector.tool("condor_status", *query.options)
         report_failure(report, collector, query.name, result)
         recording.outputs[query] = result.output
-    _empty(advertise)
+    meanwhile()
+    for step in emptying():
+        advertise(step)
+        advertise.left(step.name)
     return recording
 
 
@@ -226,7 +242,7 @@ def _check_limited(
     report: Report, query: Query, expected: Recording, actual: Recording
 ) -> None:
     """A limited answer is as long as the reference's; which ads is nobody's promise."""
-    count = [_answer_size(query, side.outputs[query]) for side in (expected, actual)]
+    count = [answer_size(query, side.outputs[query]) for side in (expected, actual)]
     report.check(
         f"{query.name} ({count[0]} ads)",
         count[0] == count[1] and count[0] > 0,
@@ -234,7 +250,8 @@ def _check_limited(
     )
 
 
-def _answer_size(query: Query, output: str) -> int:
+def answer_size(query: Query, output: str) -> int:
+    """Count the ads in an answer."""
     if "-long" in query.options:
         return len(parse_long(output))
     return sum(1 for line in output.splitlines() if line.strip())
@@ -252,24 +269,24 @@ class _Advertiser:
         self._udp_count = 0
         self._file = work / "advertised.ads"
 
-    def __call__(self, step: str, options: Sequence[str], *sent: ads.Ad) -> None:
-        """Send ads; the step's name has to be new.
+    def __call__(self, step: Step) -> None:
+        """Send a step's ads; its name has to be new.
 
         Over UDP one call in two is raw and the other within an encrypted session: the
         two forms that a datagram can have.
         """
-        assert step not in self.recording.steps, f"{step} was there before"
-        self._file.write_text(ads.render_ads(sent), encoding="utf-8")
+        name = f"condor_advertise {' '.join(step.options)}: {step.name}"
+        assert name not in self.recording.steps, f"{name} was there before"
+        self._file.write_text(ads.render_ads(step.ads), encoding="utf-8")
         self._file.chmod(0o644)
         result = self.collector.tool(
             "condor_advertise",
             "-pool",
             ADDRESS,
-            *options,
+            *step.options,
             str(self._file),
-            knobs=self._knobs(options),
+            knobs=self._knobs(step.options),
         )
-        name = f"condor_advertise {' '.join(options)}: {step}"
         report_failure(self.report, self.collector, name, result)
         self.recording.steps[name] = result
         settle(self.collector)
@@ -297,278 +314,3 @@ def settle(collector: Collector) -> None:
         _SETTLE_SECONDS,
         every_seconds=0.02,
     )
-
-
-def _fill(advertise: _Advertiser) -> None:
-    slots = [
-        ads.slot_ad(_MACHINES[0], "slot1", 4001, **ads.TROUBLESOME),
-        ads.slot_ad(
-            _MACHINES[0],
-            "slot1_1",
-            4001,
-            State='"Claimed"',
-            Activity='"Busy"',
-            DynamicSlot="true",
-            PartitionableSlot="false",
-            SlotType='"Dynamic"',
-            Memory="512",
-            Cpus="1",
-            RemoteOwner=f'"alice@{_MANAGER}"',
-            RemoteUser=f'"alice@{_MANAGER}"',
-            ClientMachine=ads.string(_SCHEDDS[0]),
-            JobId='"7.0"',
-            LoadAvg="0.97",
-        ),
-        ads.slot_ad(_MACHINES[1], "slot1", 4011, Memory="64000", Cpus="16"),
-        ads.slot_ad(
-            _MACHINES[1],
-            "slot2",
-            4011,
-            State='"Owner"',
-            PartitionableSlot="false",
-            SlotType='"Static"',
-            HasStartDaemonAd="false",
-        ),
-    ]
-    last = ads.slot_ad(_MACHINES[2], "slot1", 4021, Arch='"aarch64"', GPUs="2")
-    del last["HasStartDaemonAd"]
-    advertise("slots", ["-tcp", "-multiple", "UPDATE_STARTD_AD"], *slots)
-    advertise("a slot without a daemon ad", ["-tcp", "UPDATE_STARTD_AD"], last)
-    advertise(
-        "machines",
-        ["-multiple", "UPDATE_STARTD_AD"],
-        ads.startd_ad(_MACHINES[0], 4001),
-        ads.startd_ad(_MACHINES[1], 4011),
-    )
-    advertise(
-        "schedds",
-        ["-udp", "-multiple", "UPDATE_SCHEDD_AD"],
-        ads.schedd_ad(_SCHEDDS[0], TotalIdleJobs="12", TotalRunningJobs="3"),
-        ads.schedd_ad(_SCHEDDS[1], 4012, TotalHeldJobs="4"),
-    )
-    for machine in (*_MACHINES, _MANAGER):
-        master = ads.master_ad(machine)
-        advertise(f"master of {machine}", ["-udp", "UPDATE_MASTER_AD"], master)
-    advertise(
-        "submitters",
-        ["-tcp", "-multiple", "UPDATE_SUBMITTOR_AD"],
-        ads.submitter_ad(f"alice@{_MANAGER}", _SCHEDDS[0], IdleJobs="5"),
-        ads.submitter_ad(f"alice@{_MANAGER}", _SCHEDDS[1], RunningJobs="2"),
-        ads.submitter_ad(f"group.bob@{_MANAGER}", _SCHEDDS[1], HeldJobs="1"),
-    )
-    advertise("negotiator", ["UPDATE_NEGOTIATOR_AD"], ads.negotiator_ad(_MANAGER))
-    advertise(
-        "accounting",
-        ["-multiple", "UPDATE_ACCOUNTING_AD"],
-        ads.accounting_ad(f"alice@{_MANAGER}", _MANAGER),
-        ads.accounting_ad("<none>", _MANAGER),
-    )
-    _fill_the_rare_types(advertise)
-    _update_again(advertise, slots[2])
-
-
-def _fill_the_rare_types(advertise: _Advertiser) -> None:
-    address = ads.string("<127.0.0.1:4009>")
-    advertise(
-        "generic ads",
-        ["-udp", "-multiple", "UPDATE_AD_GENERIC"],
-        ads.generic_ad("Frob", "frob-1", Size="17", **ads.TROUBLESOME),
-        ads.generic_ad("Frob", "frob-2", Size="18"),
-        ads.generic_ad("FROB", "frob-3", Size="19"),
-        ads.generic_ad("Defrag", f"defrag@{_MANAGER}", RecentDrainSuccesses="1"),
-    )
-    advertise(
-        "had",
-        ["UPDATE_HAD_AD"],
-        {"MyType": '"HAD"', "Name": '"had@cm"', "MyAddress": address},
-    )
-    advertise(
-        "grid",
-        ["UPDATE_GRID_AD"],
-        {
-            "MyType": '"Grid"',
-            "HashName": '"batch slurm"',
-            "Owner": '"alice"',
-            "ScheddName": ads.string(_SCHEDDS[0]),
-            "ScheddIpAddr": address,
-            "MyAddress": address,
-            "NumJobs": "3",
-            "JobLimit": "100",
-        },
-    )
-    advertise(
-        "storage",
-        ["UPDATE_STORAGE_AD"],
-        {"MyType": '"Storage"', "Name": '"disk@cm"', "MyAddress": address},
-    )
-    advertise(
-        "license",
-        ["UPDATE_LICENSE_AD"],
-        {"MyType": '"License"', "Name": '"matlab@cm"', "MyAddress": address},
-    )
-    advertise(
-        "checkpoint server",
-        ["UPDATE_CKPT_SRVR_AD"],
-        {
-            "MyType": '"CkptServer"',
-            "Machine": '"ckpt.pool.example"',
-            "MyAddress": address,
-            "Disk": "1000",
-        },
-    )
-    advertise(
-        "another collector",
-        ["UPDATE_COLLECTOR_AD"],
-        {
-            "MyType": '"Collector"',
-            "Name": '"Other@cm2.pool.example"',
-            "Machine": '"cm2.pool.example"',
-            "MyAddress": address,
-            "RunningJobs": "0",
-            "IdleJobs": "0",
-            "HostsTotal": "0",
-        },
-    )
-
-
-def _update_again(advertise: _Advertiser, slot: ads.Ad) -> None:
-    """Count updates: the next one, one after a gap, a repeated one, a restart."""
-    first = int(slot["UpdateSequenceNumber"])
-    for step, number in (("next", 1), ("gap", 5), ("same", 5), ("back", 2)):
-        again = slot | {"UpdateSequenceNumber": str(first + number)}
-        advertise(f"update, {step} number", ["-tcp", "UPDATE_STARTD_AD"], again)
-    restarted = slot | {"DaemonStartTime": "1790000500", "UpdateSequenceNumber": "1"}
-    advertise("update after a restart", ["-udp", "UPDATE_STARTD_AD"], restarted)
-    advertise(
-        "acknowledged update",
-        ["-tcp", "UPDATE_STARTD_AD_WITH_ACK"],
-        restarted | {"UpdateSequenceNumber": "2"},
-    )
-    advertise(
-        "merge",
-        ["-tcp", "MERGE_STARTD_AD"],
-        {
-            "MyType": '"Machine"',
-            "Name": slot["Name"],
-            "MyAddress": slot["MyAddress"],
-            "OfflineMatches": "3",
-            "Mips": "undefined",
-            "MachineMatchCount": "1",
-        },
-    )
-
-
-def _empty(advertise: _Advertiser) -> None:
-    """Invalidate by key, by constraint, in vain, over TCP and UDP."""
-    for step, options, ad in (
-        (
-            "a slot by its name",
-            ["-tcp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad(
-                "Machine", "false", Name=ads.string(f"slot1_1@{_MACHINES[0]}")
-            ),
-        ),
-        (
-            "a slot that is not there",
-            ["-tcp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad("Machine", "true", Name=ads.string("slot9@nowhere")),
-        ),
-        (
-            "a machine by its name",
-            ["-udp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad("StartD", "true", Name=ads.string(_MACHINES[1])),
-        ),
-        (
-            "slots by constraint",
-            ["-tcp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad("Machine", "Memory > 50000"),
-        ),
-        (
-            "slots by a constraint on TARGET",
-            ["-tcp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad("Machine", "TARGET.Memory > 0"),
-        ),
-        (
-            "a schedd",
-            ["-tcp", "INVALIDATE_SCHEDD_ADS"],
-            ads.invalidation_ad(
-                "Scheduler",
-                "true",
-                Name=ads.string(_SCHEDDS[0]),
-                MyAddress=ads.string("<127.0.0.1:4002>"),
-            ),
-        ),
-        (
-            "masters by constraint",
-            ["-udp", "INVALIDATE_MASTER_ADS"],
-            ads.invalidation_ad("DaemonMaster", f'Machine != "{_MANAGER}"'),
-        ),
-        (
-            "submitters by constraint",
-            ["-tcp", "INVALIDATE_SUBMITTOR_ADS"],
-            ads.invalidation_ad("Submitter", f'ScheddName == "{_SCHEDDS[1]}"'),
-        ),
-        (
-            "a generic ad",
-            ["-tcp", "INVALIDATE_ADS_GENERIC"],
-            ads.invalidation_ad("Frob", "true", Name='"frob-2"'),
-        ),
-        (
-            "a generic type that is not there",
-            ["-tcp", "INVALIDATE_ADS_GENERIC"],
-            ads.invalidation_ad("Scheduler", "true"),
-        ),
-        (
-            "accounting without its negotiator",
-            ["INVALIDATE_ACCOUNTING_ADS"],
-            ads.invalidation_ad("Accounting", "true", Name='"<none>"'),
-        ),
-        (
-            "the negotiator",
-            ["INVALIDATE_NEGOTIATOR_ADS"],
-            ads.invalidation_ad("Negotiator", "true", Name=ads.string(_MANAGER)),
-        ),
-        (
-            "the grid by constraint",
-            ["INVALIDATE_GRID_ADS"],
-            ads.invalidation_ad("Grid", "NumJobs == 3"),
-        ),
-        (
-            "had",
-            ["INVALIDATE_HAD_ADS"],
-            ads.invalidation_ad("HAD", "true", Name='"had@cm"'),
-        ),
-        (
-            "storage",
-            ["INVALIDATE_STORAGE_ADS"],
-            ads.invalidation_ad("Storage", "true", Name='"disk@cm"'),
-        ),
-        (
-            "license",
-            ["INVALIDATE_LICENSE_ADS"],
-            ads.invalidation_ad(
-                "License",
-                "true",
-                Name='"matlab@cm"',
-                MyAddress=ads.string("<127.0.0.1:4009>"),
-            ),
-        ),
-        (
-            "checkpoint server",
-            ["INVALIDATE_CKPT_SRVR_ADS"],
-            ads.invalidation_ad("CkptServer", "true", Machine='"ckpt.pool.example"'),
-        ),
-        (
-            "another collector",
-            ["INVALIDATE_COLLECTOR_ADS"],
-            ads.invalidation_ad("Collector", "true", Name='"Other@cm2.pool.example"'),
-        ),
-        (
-            "everything of one type",
-            ["-tcp", "INVALIDATE_STARTD_ADS"],
-            ads.invalidation_ad("Machine", "true"),
-        ),
-    ):
-        name = f"invalidation of {step}"
-        advertise(name, options, ad)
-        advertise.left(name)

@@ -20,9 +20,21 @@ from typing import IO
 
 from interop.errors import CannotRun, InteropError
 
-__all__ = ["HOST_NAME", "Result", "Sandbox", "wait_until"]
+__all__ = ["HOST_NAME", "POOL_HOSTS", "Result", "Sandbox", "wait_until"]
 
 HOST_NAME = "interop.condor.example"
+"""This host, in every sandbox."""
+
+POOL_HOSTS = (
+    "cm.pool.example",
+    "exec01.pool.example",
+    "exec02.pool.example",
+    "exec03.pool.example",
+    "submit01.pool.example",
+    "submit02.pool.example",
+)
+"""Hosts that the advertised ads speak of; their names resolve, nothing more."""
+
 _NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
 _SHARE_NAMES = """
 mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group &&
@@ -94,8 +106,9 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         short = HOST_NAME.partition(".")[0]
+        names = ["localhost", f"{HOST_NAME} {short}", *POOL_HOSTS]
         (self.work / "hosts").write_text(
-            f"127.0.0.1 localhost\n127.0.0.1 {HOST_NAME} {short}\n"
+            "".join(f"127.0.0.1 {name}\n" for name in names)
         )
         script = Path(__file__).with_name("sandbox_init.py")
         try:
@@ -222,9 +235,10 @@ class Sandbox:
         user: str = "root",
         environment: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
-        standard_input: str | None = None,
+        standard_input: str = "",
+        beside: bool = False,
     ) -> Result:
-        """Run a command in the chroot to its end.
+        """Run a command to its end, in the chroot or `beside` it.
 
         Args:
             command: The program and its arguments.
@@ -232,15 +246,17 @@ class Sandbox:
             environment: Variables on top of a minimal environment.
             timeout_seconds: After this the command is ended, with exit code 124.
             standard_input: Text for its standard input.
+            beside: Whether it is a program of this machine.
 
         Returns:
             What it did.
         """
+        placed = self.beside if beside else self.inside
         try:
             done = subprocess.run(
-                self.inside(command, user),
+                placed(command, user),
                 env={**_CLEAN_ENVIRONMENT, **(environment or {})},
-                input=standard_input if standard_input is not None else "",
+                input=standard_input,
                 capture_output=True,
                 timeout=timeout_seconds,
                 encoding="utf-8",

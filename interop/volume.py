@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interop import ads
-from interop.compare import compare_ads, parse_long
+from interop.compare import ParsedAd, compare_ads, parse_long
 from interop.errors import InteropError
 from interop.peers import ADDRESS, PORT, RAW, SEALED, Collector
 from interop.queries import settle
@@ -98,18 +98,28 @@ def _check_one_way(way: _Way, collector: Collector, report: Report, work: Path) 
         len(stored) == _AD_COUNT,
         f"{len(stored)} arrived{_drops(way, collector)}",
     )
-    wanted = {name.lower() for ad in sent for name in ad}
     report.differences(
         f"{who} read back equal after {way.name}",
-        compare_ads(
-            f"{_AD_COUNT} ads over {way.name}",
-            sent,
-            [
-                {name: text for name, text in ad.items() if name.lower() in wanted}
-                for ad in stored
-            ],
-        ),
+        compare_ads(f"{_AD_COUNT} ads over {way.name}", sent, _as_sent(sent, stored)),
     )
+    ours = parse_long(
+        collector.our_tool(
+            "status", "-long", *chosen, timeout_seconds=_READ_SECONDS
+        ).checked()
+    )
+    report.differences(
+        f"{who} read back equal by our client after {way.name}",
+        compare_ads(f"{_AD_COUNT} ads over {way.name}", sent, _as_sent(sent, ours)),
+    )
+
+
+def _as_sent(sent: list[ads.Ad], stored: list[ParsedAd]) -> list[ParsedAd]:
+    """Leave out what the collector adds."""
+    wanted = {name.lower() for ad in sent for name in ad}
+    return [
+        {name: text for name, text in ad.items() if name.lower() in wanted}
+        for ad in stored
+    ]
 
 
 def _send(way: _Way, collector: Collector, sent: list[ads.Ad], work: Path) -> None:

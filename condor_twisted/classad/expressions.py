@@ -317,13 +317,25 @@ def evaluate(
         return literal_of(text)
     except NotCovered:
         pass
+    if target is not None:
+        try:
+            syntax, tree = _remembered_tree(text)
+        except ExpressionError:
+            return ERROR
+        ads = _Both(source, target), target
+        return _evaluate_pair(syntax, tree, len(text), ads, now, allow_expensive)
     try:
         constraint = parse_constraint(text, now)
     except ExpressionError:
         return ERROR
-    if target is None:
-        return constraint.evaluate(source, allow_expensive=allow_expensive)
-    return _evaluate_pair(text, source, target, now, allow_expensive)
+    return constraint.evaluate(source, allow_expensive=allow_expensive)
+
+
+@lru_cache(maxsize=16)
+def _remembered_tree(text: bytes) -> tuple[Syntax, Any]:
+    """A text that is evaluated for one ad after the other is read once."""
+    syntax = read_syntax(text)
+    return syntax, make_tree(syntax)
 
 
 class _Both:
@@ -340,22 +352,30 @@ class _Both:
 
 
 def _evaluate_pair(
-    text: bytes,
-    source: AttributeSource,
-    target: AttributeSource,
+    syntax: Syntax,
+    tree: Any,
+    size: int,
+    ads: tuple[AttributeSource, AttributeSource],
     now: int,
     allow_expensive: bool,
 ) -> Value:
-    """Evaluation with a target."""
-    syntax = read_syntax(text)
+    """Evaluation with a target.
+
+    Args:
+        syntax: The expression.
+        tree: The library's tree of it.
+        size: The length of its text.
+        ads: What bare names refer to, and the target.
+        now: Unix time.
+        allow_expensive: See `evaluate`.
+    """
     if not (syntax.functions <= CHEAP_FUNCTIONS or allow_expensive):
         raise TooExpensive("an expression uses an expensive function")
-    size = len(text)
-    own = Gathering(_Both(source, target), now, allow_expensive=allow_expensive)
-    other = Gathering(target, now, allow_expensive=allow_expensive)
+    own = Gathering(ads[0], now, allow_expensive=allow_expensive)
+    other = Gathering(ads[1], now, allow_expensive=allow_expensive)
     own_text = own.gather(syntax.references, size)
     other_text = other.gather(tuple(syntax.target_references), size)
-    return run(make_tree(syntax), own_text, other_text)
+    return run(tree, own_text, other_text)
 
 
 def evaluate_string(source: AttributeSource, name: str, now: int = 0) -> str | None:

@@ -3,16 +3,22 @@
 No other module imports it, and this one does so only when it is needed: the package
 runs without it, except that expressions cannot be evaluated.
 
+Half of the language's functions (``split``, ``stringListMember``, ...) are there only
+after the library has read a text in old syntax, and then it looks for an HTCondor
+configuration, too. So that is done once, when the library is loaded, and without one:
+what an expression means depends neither on what was evaluated before nor on the host.
+
 Source: ``src/python-bindings/classad2``.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from condor_twisted.classad.literals import ERROR, UNDEFINED, LiteralValue
 from condor_twisted.classad.syntax import Syntax
@@ -28,6 +34,14 @@ __all__ = [
     "new_text",
     "run",
 ]
+
+#: Keeps the library from configuration files, and from asking DNS who we are.
+_WITHOUT_CONFIGURATION: Final = {
+    "CONDOR_CONFIG": "ONLY_ENV",
+    "_condor_NO_DNS": "True",
+    "_condor_DEFAULT_DOMAIN_NAME": "invalid",
+    "_condor_NETWORK_INTERFACE": "127.0.0.1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,16 @@ def library() -> ModuleType:
             "installed (it exists for Linux only): pip install htcondor"
         ) from missing
     module: ModuleType = classad2
+    before = {name: os.environ.get(name) for name in _WITHOUT_CONFIGURATION}
+    os.environ.update(_WITHOUT_CONFIGURATION)
+    try:
+        module.parseNext("A = 1\n", module.ParserType.Old)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
     return module
 
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,9 @@ class CommandClient:
         """
         if self._opener is None:
             reactor = self.reactor
-            security = open_security(self.settings, CommandRules(), reactor)
+            security = open_security(
+                self.settings, CommandRules(), reactor, lambda: int(time.time())
+            )
             host = Host(reactor, run_in_threads(reactor))
             self._opener = CommandOpener(
                 reactor, security, host, dialling(self.settings)

@@ -397,7 +397,7 @@ class Pool:
                 errors.append(refusal(command, address, error))
             else:
                 sent_count += 1
-        connection.finish()
+        yield connection.finish()
         return Advertised(name, str(address), sent_count, tuple(errors))
 
     @inlineCallbacks

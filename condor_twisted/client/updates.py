@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client.command_client import CommandClient
@@ -93,15 +93,22 @@ class UpdateConnection:
         finally:
             channel.close()
 
-    def finish(self) -> None:
-        """Say goodbye and close when everything is sent."""
+    def finish(self) -> Deferred[None]:
+        """Say goodbye and close.
+
+        Returns:
+            A `Deferred` that fires when everything is sent, and the connection
+            closed.
+        """
         channel, self._channel = self._channel, None
         if channel is None or not channel.is_open:
-            return
+            return succeed(None)
         writer = channel.writer()
         writer.put_int(Command.DC_NOP)
         channel.send_message(writer.end_of_message())
+        closed = channel.when_closed()
         channel.close()
+        return closed
 
     def abort(self) -> None:
         """Close at once."""

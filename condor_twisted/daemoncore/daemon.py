@@ -312,7 +312,9 @@ class Daemon(MultiService):
         if self._owns_process:
             make_monotonic(reactor)
             create_signing_keys(self.settings)
-        self.security = open_security(self.settings, self.table.rules, reactor)
+        self.security = open_security(
+            self.settings, self.table.rules, reactor, lambda: int(time.time())
+        )
         self.host = Host(reactor, run_in_threads(reactor))
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()

@@ -59,6 +59,7 @@ class ClientChannel:
         self._driver: HandshakeDriver[Established] | None = None
         self._late: tuple[str, float] = ("", 0.0)
         self._end: Failure | None = None
+        self._closings: list[Deferred[None]] = []
 
     # Talking.
 
@@ -181,6 +182,20 @@ class ClientChannel:
         """Close at once."""
         self.channel.abort()
 
+    def when_closed(self) -> Deferred[None]:
+        """Wait for the connection's end: behind `close`, everything is sent then.
+
+        Returns:
+            A `Deferred` that fires when there is no connection (any more); it does
+            not fail.
+        """
+        closed: Deferred[None] = Deferred()
+        if self.channel.transport is None:
+            closed.callback(None)
+        else:
+            self._closings.append(closed)
+        return closed
+
     # Opening; the opener calls these.
 
     def start_raw(self, ends: ChannelEnds) -> None:
@@ -245,6 +260,10 @@ class ClientChannel:
     def channel_closed(self, reason: Failure) -> None:
         """The connection has ended."""
         self._ended(Failure(PeerClosed("the connection was closed")))
+        closings, self._closings = self._closings, []
+        for each in closings:
+            if not each.called:
+                each.callback(None)
 
     def _ended(self, failure: Failure) -> None:
         if self._end is None:

@@ -7,6 +7,8 @@ step of that its own turn: accept, read, write, close. Here what can be done is 
 - Short answers that are written during a read are sent as one when it is over. What
   the operating system does not take, and long ones, go Twisted's way, with its
   buffers and its producers.
+- A long answer, which comes in large pieces, is handed to the operating system as it
+  is, without a copy; after each piece the others get their turn.
 - A connection that is to be closed during a read, and has nothing left to write, is
   closed when that read is over.
 
@@ -28,6 +30,8 @@ _log = Logger()
 
 #: Longer writes go through Twisted's buffers, so that others get their turn.
 _SHORT_BYTES: Final = 65_536
+#: So many turns in which somebody waited and nobody got in mean that nobody can.
+_FAILURES_BEFORE_REST: Final = 5
 
 
 class CommandTransport(tcp.Server):
@@ -86,8 +90,33 @@ class CommandTransport(tcp.Server):
             self._answer_bytes = size
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Write several pieces."""
-        self.write(b"".join(data))
+        """Write several pieces: at once, if they are long and nothing waits."""
+        pieces = list(data)
+        size = sum(map(len, pieces))
+        if (
+            size <= _SHORT_BYTES
+            or self._reading
+            or self._queued
+            or self.TLS
+            or self.disconnecting
+            or not self.connected
+            or not hasattr(self.socket, "sendmsg")
+        ):
+            self.write(b"".join(pieces))
+            return
+        try:
+            sent = self.socket.sendmsg(pieces)
+        except OSError:  # full, or broken: Twisted finds out which
+            sent = 0
+        self._queued = True
+        if sent < size:
+            super().write(b"".join(pieces)[sent:])  # type: ignore[no-untyped-call]
+            return
+        if self.producer is not None and self.streamingProducer:
+            self.producerPaused = True
+            self.producer.pauseProducing()  # type: ignore[attr-defined]
+        # In its turn to write there is nothing left, and the producer goes on.
+        self.startWriting()  # type: ignore[no-untyped-call]
 
     def stopWriting(self) -> None:  # noqa: N802
         """Everything is written, or nothing more will be."""
@@ -135,6 +164,7 @@ class CommandPortReader:
         self._port = port
         self._accepts_per_turn = accepts_per_turn
         self._accept: Callable[[], None] = port.doRead
+        self._failures_count = 0
         port.transport = CommandTransport
         port.accepted = []
 
@@ -144,11 +174,28 @@ class CommandPortReader:
         # Twisted lets the number grow with the load.
         if 0 < self._accepts_per_turn < port.numberAccepts:
             port.numberAccepts = self._accepts_per_turn
+        turned_away = self._turned_away_count()
         self._accept()
         accepted, port.accepted = port.accepted, []
+        self._look_for_failures(
+            bool(accepted) or self._turned_away_count() != turned_away
+        )
         for transport in accepted:
             if transport.connected:
                 self._read(transport)
+
+    def _turned_away_count(self) -> int:
+        counters = getattr(self._port.factory, "counters", None)
+        return int(getattr(counters, "connections_refused", 0))
+
+    def _look_for_failures(self, succeeded: bool) -> None:
+        """Rest when the system lets nobody in: Twisted would try without end."""
+        self._failures_count = 0 if succeeded else self._failures_count + 1
+        if self._failures_count == _FAILURES_BEFORE_REST:
+            self._failures_count = 0
+            rest = getattr(self._port.factory, "descriptors_short", None)
+            if rest is not None:
+                rest()
 
     def _read(self, transport: CommandTransport) -> None:
         try:

@@ -59,7 +59,8 @@ WAITING_COUNT = 1000
 #: How many answers are kept.
 KEPT_ANSWERS_COUNT = 10_000
 
-_NAME_CHARACTERS = string.ascii_letters + string.digits
+#: A random byte's character in a temporary name.
+_NAME_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode("ascii")
 _NAME_LENGTH = 9
 _NAME_ATTEMPTS_COUNT = 100
 
@@ -342,9 +343,8 @@ def _make_temporary_name(directory: str, prefix: str, suffix: str) -> str | None
         if not stat.S_ISDIR(os.stat(directory).st_mode):
             return None
         for _ in range(_NAME_ATTEMPTS_COUNT):
-            unique = "".join(
-                secrets.choice(_NAME_CHARACTERS) for _ in range(_NAME_LENGTH)
-            )
+            noise = secrets.token_bytes(_NAME_LENGTH)
+            unique = noise.translate(_NAME_CHARACTERS).decode("ascii")
             path = os.path.join(directory, f"{prefix}{unique}_")
             if not os.path.lexists(path) and not os.path.lexists(path + suffix):
                 return path

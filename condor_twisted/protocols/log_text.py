@@ -18,6 +18,8 @@ __all__ = ["FoldedLog", "escaped"]
 VALUE_LIMIT_BYTES = 1024
 #: How many lines of one kind about one source a second has.
 LINES_PER_SECOND = 10
+#: How many lines of one kind a second has, whatever the sources say.
+KIND_LINES_PER_SECOND = 200
 #: How many (source, kind) pairs are told apart.
 FOLDED_PAIRS_COUNT = 4096
 
@@ -56,6 +58,8 @@ def _escape(character: str) -> str:
 class FoldedLog:
     """Lines that peers can provoke, at most 10 a second of a kind and source.
 
+    Sources can be made up, so there is a bound on a kind as a whole, too.
+
     What goes beyond is counted, and the count is logged with the next line of that
     kind and source, or by `flush`.
 
@@ -64,13 +68,15 @@ class FoldedLog:
         seconds: The monotonic clock.
     """
 
-    __slots__ = ("_log", "_seconds", "_windows")
+    __slots__ = ("_kinds", "_log", "_seconds", "_windows")
 
     def __init__(self, logger: Logger, seconds: Callable[[], float]) -> None:
         self._log = logger
         self._seconds = seconds
         #: (source, kind) -> [start of the second, lines in it, lines held back]
         self._windows: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        #: kind -> the same, of all sources; there are few kinds
+        self._kinds: dict[str, list[float]] = {}
 
     def warn(self, kind: str, source: str, text: str, **fields: object) -> None:
         """Log a warning, or count it.
@@ -98,19 +104,37 @@ class FoldedLog:
             self._windows[key] = [now, 1, 0]
             if len(self._windows) > FOLDED_PAIRS_COUNT:
                 old_key, old = self._windows.popitem(last=False)
-                self._tell(old_key, int(old[2]))
-            return True
+                self._hold_back(old_key[1], now, int(old[2]))
+            return self._kind_allowed(kind, now)
         if now - window[0] >= 1.0:
             held_back = int(window[2])
             window[:] = [now, 1, 0]
             self._windows.move_to_end(key)
             self._tell(key, held_back)
-            return True
+            return self._kind_allowed(kind, now)
         window[1] += 1
         if window[1] <= LINES_PER_SECOND:
-            return True
+            return self._kind_allowed(kind, now)
         window[2] += 1
         return False
+
+    def _kind_allowed(self, kind: str, now: float) -> bool:
+        """Whether a kind may have one more line, of whatever source."""
+        total = self._kinds.get(kind)
+        if total is None or now - total[0] >= 1.0:
+            held_back = 0 if total is None else int(total[2])
+            self._kinds[kind] = [now, 1, 0]
+            self._tell(("other sources", kind), held_back)
+            return True
+        total[1] += 1
+        if total[1] <= KIND_LINES_PER_SECOND:
+            return True
+        total[2] += 1
+        return False
+
+    def _hold_back(self, kind: str, now: float, count: int) -> None:
+        """Count lines of a source that is forgotten."""
+        self._kinds.setdefault(kind, [now, 0, 0])[2] += count
 
     def flush(self) -> None:
         """Log the counts of what was held back more than a second ago."""
@@ -119,6 +143,10 @@ class FoldedLog:
             if now - window[0] >= 1.0:
                 del self._windows[key]
                 self._tell(key, int(window[2]))
+        for kind, total in self._kinds.items():
+            if now - total[0] >= 1.0 and total[2]:
+                self._tell(("other sources", kind), int(total[2]))
+                total[2] = 0
 
     def _tell(self, key: tuple[str, str], count: int) -> None:
         if count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
@@ -21,14 +21,18 @@ _log = Logger()
 
 
 def open_security(
-    settings: Settings, rules: CommandRules, reactor: Any
+    settings: Settings,
+    rules: CommandRules,
+    reactor: Any,
+    unix_time: Callable[[], int],
 ) -> SecurityState:
     """The security of this process.
 
     Args:
         settings: The configuration.
         rules: The commands that are served.
-        reactor: Whose time it is.
+        reactor: Whose clock times sessions.
+        unix_time: Gives seconds since 1970, for tokens and names of sessions.
 
     Raises:
         ConfigError: The configuration has no sense.
@@ -39,7 +43,7 @@ def open_security(
         host_facts(settings),
         random_bytes=os.urandom,
         now=monotonic_seconds(reactor),
-        unix_time=lambda: int(time.time()),
+        unix_time=unix_time,
         files=SecretFiles(),
     )
     log_file_problems(security)

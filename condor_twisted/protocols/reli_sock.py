@@ -376,16 +376,19 @@ class ReliSockProtocol:
         transport.loseConnection()
         self._expect_progress()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, *pieces: bytes) -> None:
         transport = self.transport
         if transport is None:
             return
         if not self._producing:
-            self._unwatched_bytes += len(data)
+            self._unwatched_bytes += sum(map(len, pieces))
             if self._unwatched_bytes > _UNWATCHED_BYTES:
                 self._producing = True
                 transport.registerProducer(self, True)  # type: ignore[attr-defined]
-        transport.write(data)
+        if len(pieces) == 1:
+            transport.write(pieces[0])
+        else:
+            transport.writeSequence(pieces)
 
     def _write_parts(self) -> None:
         while self._parts and not self._write_blocked:
@@ -393,9 +396,9 @@ class ReliSockProtocol:
             try:
                 part = queued.next_part()
                 if part is None:
-                    data = self._framer.frame_part(queued.last_part(), True)
+                    pieces = self._framer.frame_pieces(queued.last_part(), True)
                 elif part:
-                    data = self._framer.frame_part(part, False)
+                    pieces = self._framer.frame_pieces(part, False)
                 else:
                     if queued.waits:
                         self._take_turn_later()
@@ -406,7 +409,7 @@ class ReliSockProtocol:
                 self.abort()
                 queued.end(failure)
                 return
-            self._write(data)
+            self._write(*pieces)
             if part is None:
                 self._parts.popleft()
                 queued.end(None)

@@ -61,6 +61,9 @@ class SecurityState:
             method's authenticated name, or ``None`` without a match.
 
     Attributes:
+        knobs: The configuration in force.
+        uid_domain: UID_DOMAIN, the domain of this host's users.
+        trust_domain: TRUST_DOMAIN, whose tokens are believed here; ``None`` for none.
         policies: The policies in force.
         authorizer: The ALLOW and DENY lists in force.
         incoming: Sessions in which we are the server.
@@ -102,11 +105,17 @@ class SecurityState:
         self.datagram_replays = ReplayGuard()
         self.command_address: str | None = None
         self._session_count = 0
-        self.knobs = knobs
+        self._take_knobs(knobs)
         self.credentials = load_credentials(knobs, host, files)
         self.identity_map: MapIdentity = self._read_map(knobs)
         self.policies = self._read_policies(knobs, self.credentials)
         self.authorizer = Authorizer.from_knobs(knobs, host.local_addresses)
+
+    def _take_knobs(self, knobs: Knobs) -> None:
+        """Take a configuration, and read out of it what every negotiation needs."""
+        self.knobs = knobs
+        self.uid_domain = knobs.text("UID_DOMAIN") or self.host.host_name
+        self.trust_domain = knobs.text("TRUST_DOMAIN") or None
 
     def _read_map(self, knobs: Knobs) -> MapIdentity:
         """The identity map of a configuration."""
@@ -143,7 +152,8 @@ class SecurityState:
         policies = self._read_policies(knobs, credentials)
         authorizer = Authorizer.from_knobs(knobs, self.host.local_addresses)
         authorizer.copy_holes_from(self.authorizer)
-        self.knobs, self.policies, self.authorizer = knobs, policies, authorizer
+        self._take_knobs(knobs)
+        self.policies, self.authorizer = policies, authorizer
         self.credentials, self.identity_map = credentials, identity_map
 
         def is_unfit(session: SecuritySession) -> bool:
@@ -170,16 +180,6 @@ class SecurityState:
         found = self.identity_map
         mapping = found.problems if isinstance(found, IdentityMap) else ()
         return (*self.credentials.problems, *mapping)
-
-    @property
-    def uid_domain(self) -> str:
-        """UID_DOMAIN, the domain of this host's users."""
-        return self.knobs.text("UID_DOMAIN") or self.host.host_name
-
-    @property
-    def trust_domain(self) -> str | None:
-        """TRUST_DOMAIN, whose tokens are believed here."""
-        return self.knobs.text("TRUST_DOMAIN") or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from condor_twisted.classad.literals import (
@@ -162,9 +163,16 @@ def read_pod_ad(reader: MessageReader) -> PodAd:
     return PodAd(values)
 
 
-def _by_length(pair: tuple[str, LiteralValue]) -> tuple[int, str]:
+def _by_length(name: str) -> tuple[int, str]:
     """The order in which HTCondor sends a whole ad."""
-    return len(pair[0]), pair[0].lower()
+    return len(name), name.lower()
+
+
+@lru_cache(maxsize=256)
+def _ordered(names: tuple[str, ...], by_name: bool) -> tuple[tuple[str, bytes], ...]:
+    """Names in the order in which they are sent, each with the begin of its line."""
+    order = sorted(names, key=str.lower if by_name else _by_length)
+    return tuple((name, name.encode("ascii") + b" = ") for name in order)
 
 
 def put_pod_ad(
@@ -180,14 +188,12 @@ def put_pod_ad(
         pairs: Names and values, each name once.
         by_name: The order of an ad that resumes a session.
     """
-    ordered = (
-        sorted(pairs, key=lambda pair: pair[0].lower())
-        if by_name
-        else sorted(pairs, key=_by_length)
-    )
+    values = dict(pairs)
     writer.put_ad(
         b"".join(
-            b"%s = %s\0" % (name.encode("ascii"), format_literal(value))
-            for name, value in ordered
+            [
+                begin + format_literal(values[name]) + b"\0"
+                for name, begin in _ordered(tuple(values), by_name)
+            ]
         )
     )

@@ -132,7 +132,7 @@ def check_attribute_line(line: bytes, *, secret: bool = False) -> None:
 
     Args:
         line: One attribute line without its NUL.
-        secret: Whether the line must stay out of error texts.
+        secret: Whether the line came as a secret.
 
     Raises:
         MalformedMessage: If there is no ``=``, no name or no value.
@@ -153,14 +153,9 @@ def check_attribute_line(line: bytes, *, secret: bool = False) -> None:
         problem = "has no value"
     else:
         return
-    shown = "of a secret" if secret else _shown(line)
-    raise MalformedMessage(f"the attribute line {shown} {problem}")
-
-
-def _shown(line: bytes) -> str:
-    """Return the begin of a line so that any log can hold it."""
-    cut = line[:40]
-    return f"{cut!r}" + ("..." if len(line) > len(cut) else "")
+    # A damaged line may well be a private one: its text goes into no error.
+    kind = "a secret's line" if secret else "an attribute line"
+    raise MalformedMessage(f"{kind} of {len(line)} bytes {problem}")
 
 
 def read_clear_string(payload: bytes, offset: int) -> tuple[bytes | None, int]:

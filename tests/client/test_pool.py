@@ -305,6 +305,17 @@ class AdvertiseTests(PoolTestCase):
         assert server is not None
         self.assertEqual(len(server.connections), 0)
 
+    def test_everything_has_left(self) -> None:
+        """When the result is there, the collector has all updates: a tool may end."""
+        outcome = self.pool().advertise(ad_of(MyType="Machine", Name="a"))
+        for _ in range(100):
+            if outcome.called:
+                break
+            self.reactor.traffic.step()
+            self.reactor.advance(0)
+        self.successResultOf(outcome)
+        self.assertEqual(len(self.collector.told), 1)
+
     def test_under_a_session(self) -> None:
         """Updates behind the first need no further negotiation."""
         secure = self.start_secure()

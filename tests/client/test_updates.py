@@ -41,9 +41,11 @@ class UpdateConnectionTests(PoolTestCase):
     def test_goodbye(self) -> None:
         """Finishing says goodbye and closes; doing it again does nothing."""
         self.done(self.connection.send(GENERIC, AD))
-        self.connection.finish()
+        finished = self.connection.finish()
+        self.assertNoResult(finished)
+        self.done(finished)
         self.assertEqual(self.served(), 0)
-        self.connection.finish()
+        self.done(self.connection.finish())
 
     def test_connecting_again(self) -> None:
         """Where the collector has closed, the next update connects anew."""

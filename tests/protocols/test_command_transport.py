@@ -7,11 +7,14 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from condor_twisted.protocols.command_server import ServerCounters
 from condor_twisted.protocols.command_transport import (
     CommandPortReader,
     CommandTransport,
@@ -44,6 +47,37 @@ class Answering(Protocol):
         self.lost.append(reason)
 
 
+@implementer(IPushProducer)
+class Producer:
+    """Notes what its consumer wants of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """Note it."""
+        self.calls.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Note it."""
+        self.calls.append("resume")
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.calls.append("stop")
+
+
+class FakeFactory:
+    """Counts how often it was told that nobody can be accepted."""
+
+    def __init__(self) -> None:
+        self.counters = ServerCounters()
+        self.rests_count = 0
+
+    def descriptors_short(self) -> None:
+        self.rests_count += 1
+
+
 class FakePort:
     """As much of a listening port as accepted transports and their reader know."""
 
@@ -56,6 +90,7 @@ class FakePort:
         self.waiting: list[tuple[socket.socket, Protocol]] = []
         self.reactor = reactor
         self.accepts: list[int] = []
+        self.factory = FakeFactory()
 
     def doRead(self) -> None:  # noqa: N802
         """Accept what waits."""
@@ -157,6 +192,36 @@ class AnswerTests(TransportCase):
         peer.send(b"question")
         transport.writeSequence([b"a", b"b"])
         self.assertEqual(self.drain(transport, peer), b"ab")
+
+    def test_long_pieces(self) -> None:
+        """Long pieces leave at once; the producer goes on in the next turn."""
+        transport, peer = self.connect(Answering())
+        transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        transport.writeSequence([b"head", bytes(100_000)])
+        self.assertEqual(len(peer.recv(1 << 20)), 100_004)
+        self.assertEqual(producer.calls, ["pause"])
+        self.assertEqual(self.drain(transport, peer), b"")
+        self.assertEqual(producer.calls, ["pause", "resume"])
+
+    def test_long_pieces_into_a_full_socket(self) -> None:
+        """What the operating system does not take of them keeps its order."""
+        transport, peer = self.connect(Answering())
+        producer = Producer()
+        transport.registerProducer(producer, True)
+        for number in range(3):
+            transport.writeSequence([b"%d" % number, LONG])
+        sent = b"".join(b"%d" % number + LONG for number in range(3))
+        self.assertEqual(self.drain(transport, peer), sent)
+        self.assertEqual(producer.calls[-1], "resume")
+
+    def test_long_pieces_to_a_peer_that_has_gone(self) -> None:
+        """The next turn finds out."""
+        transport, peer = self.connect(Answering())
+        peer.close()
+        transport.writeSequence([b"head", LONG])
+        self.assertIs(transport.doWrite(), main.CONNECTION_LOST)
 
     def test_peer_gone(self) -> None:
         """An answer to a peer that has gone is found out by the next write."""
@@ -330,3 +395,24 @@ class AcceptTests(TransportCase):
         reader = CommandPortReader(self.port, 0)
         reader()
         self.assertEqual(self.port.accepts, [100])
+
+    def test_mnh_8_1_nobody_can_be_accepted(self) -> None:
+        """When the system lets nobody in, the port rests instead of trying on."""
+        reader = CommandPortReader(self.port, 8)
+        for _ in range(4):
+            reader()
+        self.assertEqual(self.port.factory.rests_count, 0)
+        reader()
+        self.assertEqual(self.port.factory.rests_count, 1)
+
+    def test_mnh_8_1_who_is_turned_away_was_accepted(self) -> None:
+        """Peers over a limit of ours do not make the port rest."""
+        reader = CommandPortReader(self.port, 8)
+
+        def turn_away() -> None:
+            self.port.factory.counters.connections_refused += 1
+
+        reader._accept = turn_away
+        for _ in range(20):
+            reader()
+        self.assertEqual(self.port.factory.rests_count, 0)

@@ -85,11 +85,25 @@ class FoldedLogTests(SynchronousTestCase):
         )
 
     def test_mnh_7_4_memory_is_bounded(self) -> None:
-        """Sources beyond the limit push the oldest out; its count is told."""
+        """Sources beyond the limit push the oldest out; its count is told in all."""
         for _ in range(11):
             self.folded.allowed("bad", "first")
         for number in range(4096):
-            self.folded.allowed("bad", str(number))
+            self.folded.allowed("good", str(number))
+        self.clock.advance(1.0)
+        self.folded.flush()
+        self.assertIn(
+            "1 more lines about bad from other sources were left out", self.lines()
+        )
+
+    def test_mnh_7_4_sources_that_are_made_up(self) -> None:
+        """However many sources there are, a kind has 200 lines a second."""
+        for number in range(1000):
+            self.folded.warn("bad", f"source {number}", "line")
+        self.assertEqual(len(self.lines()), 200)
+        self.clock.advance(1.0)
+        self.folded.warn("bad", "another", "line")
         self.assertEqual(
-            self.lines(), ["1 more lines about bad from first were left out"]
+            self.lines()[200:],
+            ["800 more lines about bad from other sources were left out", "line"],
         )

@@ -40,10 +40,11 @@ class SecurityTests(SynchronousTestCase):
             },
             "COLLECTOR",
         )
-        security = open_security(settings, CommandRules(), MemoryReactor())
+        security = open_security(settings, CommandRules(), MemoryReactor(), lambda: 5)
         self.assertEqual(security.credentials.issuer_keys, "GOOD")
         self.assertEqual(security.identity_map("SSL", "/CN=alice"), "alice@pool")
         self.assertEqual(security.host.process_id, os.getpid())
+        self.assertEqual(security.unix_time(), 5)
         problems = [event["problem"] for event in observer]
         self.assertEqual(
             problems,

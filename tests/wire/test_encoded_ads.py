@@ -256,13 +256,10 @@ class AdTests(SynchronousTestCase):
                     with self.assertRaises(MalformedMessage, msg=f"{body!r}"):
                         decoded(payload, encrypted=encrypted)
 
-    def test_the_error_names_the_line(self) -> None:
-        """The line is escaped and cut; a secret's is not shown at all."""
-        with self.assertRaisesRegex(MalformedMessage, r"b'no equals\\n' has no '='"):
+    def test_mnh_0_5_the_error_does_not_show_the_line(self) -> None:
+        """The error says what is wrong, and nothing of the line itself."""
+        with self.assertRaisesRegex(MalformedMessage, r"line of 10 bytes has no '='"):
             split_clear_ad(message(b"no equals\n\0"))
-        with self.assertRaises(MalformedMessage) as caught:
-            split_clear_ad(message(b"x" * 500 + b"\0"))
-        self.assertLess(len(str(caught.exception)), 100)
         payload = struct.pack(">q", 1) + b"ZKM\0hidden thing\0\0\0"
         with self.assertRaises(MalformedMessage) as caught:
             split_clear_ad(payload)
@@ -441,5 +438,7 @@ class PrefixTests(SynchronousTestCase):
     def test_check_attribute_line(self) -> None:
         """A plain line passes; that of a secret is not shown when it does not."""
         check_attribute_line(b"A = 1")
-        with self.assertRaisesRegex(MalformedMessage, "of a secret has no value"):
+        with self.assertRaisesRegex(
+            MalformedMessage, "a secret.s line of 10 bytes has no value"
+        ):
             check_attribute_line(b"ClaimId = ", secret=True)

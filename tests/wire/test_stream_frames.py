@@ -24,7 +24,11 @@ from condor_twisted.wire.ciphers import (
     Md5Protection,
 )
 from condor_twisted.wire.messages import MessageReader
-from condor_twisted.wire.stream_frames import FrameLimits, StreamFramer
+from condor_twisted.wire.stream_frames import (
+    MAX_FRAME_BYTES,
+    FrameLimits,
+    StreamFramer,
+)
 from tests.wire.cedar_vectors import Vector, sequence, vector
 
 KEY = bytes(range(24))
@@ -146,6 +150,25 @@ class FramingTests(SynchronousTestCase):
         self.assertEqual(data, b"\0\0\0\0\3abc\1\0\0\0\1d")
         framer.receive_data(data)
         self.assertEqual(framer.next_message(), b"abcd")
+
+    def test_pieces(self) -> None:
+        """In pieces a part is the same bytes, and nothing long was copied."""
+        for forgets in (False, True):
+            framer = StreamFramer()
+            if forgets:
+                framer.forget_transcript()
+            long = b"x" * 100_000
+            pieces = framer.frame_pieces(long, last=False)
+            self.assertEqual(any(piece is long for piece in pieces), forgets)
+            self.assertTrue(framer.sending)
+            pieces += framer.frame_pieces(b"y" * (MAX_FRAME_BYTES + 1), last=True)
+            self.assertFalse(framer.sending)
+            reader = StreamFramer()
+            reader.receive_data(b"".join(pieces))
+            message = reader.next_message() or b""
+            self.assertEqual(message, long + b"y" * (MAX_FRAME_BYTES + 1))
+            with self.assertRaises(LocalProtocolError):
+                framer.frame_pieces(b"", last=True)
 
     def test_nothing_empty_is_sent(self) -> None:
         """There is no empty message, and no empty frame to end one with."""

@@ -151,6 +151,7 @@ class WorkerPool:
         self.refused_count = 0
         self._idle: list[_Worker] = []
         self._workers: dict[_Worker, None] = {}
+        self._dying: dict[_Worker, None] = {}
         self._urgent: deque[Deferred[None]] = deque()
         self._ordinary: deque[Deferred[None]] = deque()
         self._closing: Deferred[None] | None = None
@@ -190,6 +191,10 @@ class WorkerPool:
         except BaseException:
             if worker is not None:
                 worker.kill()
+                if worker in self._workers:
+                    # Its place is free when its process is gone, not before: so
+                    # peers that come and go cannot start one after the other.
+                    self._dying[worker] = None
             raise
         else:
             if worker in self._workers and self._closing is None:
@@ -198,7 +203,8 @@ class WorkerPool:
             else:
                 worker.end()
         finally:
-            self._leave()
+            if worker is None or worker not in self._dying:
+                self._leave()
 
     def close(self) -> Deferred[None]:
         """End all workers.
@@ -224,6 +230,9 @@ class WorkerPool:
     def worker_ended(self, worker: _Worker) -> None:
         """A worker's process is gone."""
         self._workers.pop(worker, None)
+        if worker in self._dying:
+            del self._dying[worker]
+            self._leave()
         self._tell_closed()
 
     def _tell_closed(self) -> None:

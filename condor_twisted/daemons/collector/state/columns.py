@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from condor_twisted.classad.literals import NOT_LITERAL, parse_literal
+from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.records import AdRecord, raw_values
 
 __all__ = ["Column", "value_key"]
@@ -51,12 +52,23 @@ class Column:
         texts: The attribute's text in each ad, by the ad's key; right once
             ``refresh`` is through.
         changed: The keys of ads that came, went or changed since.
+        key: The name as it is looked up.
     """
 
-    __slots__ = ("_always", "_keys", "_shared", "_value_of", "changed", "name", "texts")
+    __slots__ = (
+        "_always",
+        "_keys",
+        "_shared",
+        "_value_of",
+        "changed",
+        "key",
+        "name",
+        "texts",
+    )
 
     def __init__(self, name: str, keys: Iterable[str]) -> None:
         self.name: Final = name
+        self.key: Final = lookup_key(name)
         self.texts: dict[str, bytes | None] = {}
         self.changed: set[str] = set(keys)
         # A single key, or several.

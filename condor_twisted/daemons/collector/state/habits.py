@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from condor_twisted.constants import attributes
-from condor_twisted.daemons.collector.state.names import lookup_key
+from condor_twisted.daemons.collector.state.names import STAMPED_KEYS, lookup_key
 
 if TYPE_CHECKING:
     from condor_twisted.daemons.collector.state.layouts import Layout
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_CHANGING",
     "PLAIN_VALUE",
+    "Changes",
     "Habit",
     "Shape",
     "ShapeBook",
@@ -195,40 +196,64 @@ class ShapeBook:
         return self.shape(tuple(runs), tuple(widths))
 
 
+class Changes:
+    """Which attributes change in the ads of one sequence of names.
+
+    Args:
+        layout: A layout of these names.
+
+    Attributes:
+        keys: Their lower-case names; ``None`` if these are too many for a habit.
+        newest: Of the layouts of these names the latest.
+    """
+
+    __slots__ = ("keys", "newest")
+
+    def __init__(self, layout: Layout) -> None:
+        self.keys: frozenset[bytes] | None = frozenset()
+        self.newest = layout
+
+    def add(self, keys: Iterable[bytes]) -> None:
+        """These changed, too; what says whose ad it is does not count."""
+        if self.keys is None:
+            return
+        more = self.keys.union(keys)
+        if more & _STEADY or more == self.keys:
+            return
+        self.keys = more if len(more) <= MAX_CHANGING else None
+
+
 class Habit:
-    """The changing attributes of one layout's ads.
+    """The changing attributes of one layout's ads, as the layout has them.
 
     Args:
         layout: The layout.
-        changing: Attributes that change, by lower-case name.
+        keys: Attributes that change, by lower-case name.
 
     Attributes:
+        keys: What it was made for.
         changing: Those of them that the layout has, in its order.
         needles: What stands before their values.
         sequence_at: The place of the update's sequence number among them; -1 if it
             does not change.
         wanted: Of what the layout has at hand, what changes: its place among the
             values at hand and its place here.
+        columns: What a column may be about that changes: these attributes, and
+            those that the collector sets.
     """
 
-    __slots__ = ("changing", "needles", "sequence_at", "wanted")
+    __slots__ = ("changing", "columns", "keys", "needles", "sequence_at", "wanted")
 
-    def __init__(self, layout: Layout, changing: Iterable[bytes]) -> None:
-        names = frozenset(changing)
-        self.changing: Final = tuple(key for key in layout.places if key in names)
+    def __init__(self, layout: Layout, keys: frozenset[bytes]) -> None:
+        self.keys: Final = keys
+        self.columns: Final = keys | STAMPED_KEYS
+        self.changing: Final = tuple(key for key in layout.places if key in keys)
         self.needles: Final = tuple(layout.places[key][0] for key in self.changing)
         order = {key: at for at, key in enumerate(self.changing)}
         self.sequence_at: Final = order.get(_SEQUENCE, -1)
         self.wanted: Final = tuple(
             (at, order[key]) for key, at in layout.at_hand.items() if key in order
         )
-
-    def extended(self, layout: Layout, keys: Iterable[bytes]) -> Habit | None:
-        """The habit with further changing attributes; ``None`` if it is none then."""
-        changing = frozenset(self.changing).union(keys)
-        if changing & _STEADY:
-            return self
-        return Habit(layout, changing) if len(changing) <= MAX_CHANGING else None
 
 
 def changed_keys(layout: Layout, old: bytes, new: bytes) -> list[bytes]:

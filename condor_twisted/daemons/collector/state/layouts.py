@@ -26,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from condor_twisted.constants import attributes
-from condor_twisted.daemons.collector.state.habits import Habit
+from condor_twisted.daemons.collector.state.habits import Changes, Habit, are_plain
 from condor_twisted.daemons.collector.state.names import (
     is_plain,
     is_plain_public,
@@ -156,17 +156,18 @@ class Layout:
             among the values that :meth:`values` gives.
         places: Where public attributes are, by lower-case name: what to search for
             (the first one's has no NUL in front), and from where on.
-        habit: Which attributes change from update to update; ``None`` if too many.
+        changes: Which attributes change from update to update.
     """
 
     __slots__ = (
+        "_habit",
         "_search",
         "_strings",
         "_value_groups",
         "at_hand",
+        "changes",
         "count",
         "group_of",
-        "habit",
         "match",
         "places",
         "private_groups",
@@ -237,7 +238,8 @@ class Layout:
             value_groups * 2 if len(value_groups) == 1 else value_groups
         )
         self._strings: Final = tuple(_without_secrets(strings))
-        self.habit: Habit | None = Habit(self, ())
+        self.changes = Changes(self)
+        self._habit: Habit | None = None
         self.slot_groups: Final = _all_groups(group_of, _OF_A_SLOT)
         self.private_groups: Final = (
             ()
@@ -248,8 +250,25 @@ class Layout:
     def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
         """The same layout, for other wanted attributes."""
         layout = Layout(self._strings, wanted)
-        layout.habit = self.habit and Habit(layout, self.habit.changing)
+        layout.changes = self.changes
+        layout.changes.newest = layout
         return layout
+
+    @property
+    def habit(self) -> Habit | None:
+        """What changes from update to update; ``None`` if that is too much."""
+        keys = self.changes.keys
+        return None if keys is None else self.habit_of(keys)
+
+    def habit_of(self, keys: frozenset[bytes]) -> Habit:
+        """The habit of these attributes in this layout."""
+        if self._habit is None or self._habit.keys is not keys:
+            self._habit = Habit(self, keys)
+        return self._habit
+
+    def is_like(self, other: Layout | None) -> bool:
+        """Whether another layout is of the same names in the same order."""
+        return other is not None and other.changes is self.changes
 
     def has_any(self, keys: Iterable[bytes]) -> bool:
         """Whether the layout has one of these attributes."""
@@ -262,6 +281,15 @@ class Layout:
         """
         groups = self._value_groups
         return found.group(*groups) if groups else ()
+
+    def values_in(self, body: bytes) -> tuple[bytes | None, ...]:
+        """What is at hand of a body that another layout of these names matched."""
+        texts = [self.raw(body, key) for key in self.at_hand]
+        if len(texts) == 1:
+            texts *= 2  # as a match gives them
+        return tuple(
+            text if text is not None and are_plain((text,)) else None for text in texts
+        )
 
     def cut(
         self, payload: bytes, found: re.Match[bytes]
@@ -386,9 +414,16 @@ class LayoutBook:
                 return layout, found
         return None
 
-    def is_current(self, layout: Layout) -> bool:
-        """Whether a layout captures what queries want now."""
-        return layout.wanted is self._wanted
+    def newest(self, layout: Layout) -> Layout:
+        """The layout of the same names that captures what queries want, or nearly.
+
+        An ad that is asked about here pays for it like one that was matched.
+        """
+        newest = layout.changes.newest
+        if newest.wanted is not self._wanted:
+            self._follow(newest)
+            newest = layout.changes.newest
+        return newest
 
     def want(self, keys: Iterable[bytes]) -> None:
         """A query asks for these attributes: capture them if that goes on.
@@ -437,8 +472,9 @@ class LayoutBook:
         if self._credit < 1.0:
             return
         self._credit -= 1.0
-        layouts = self._by_count[layout.count]
-        layouts[layouts.index(layout)] = layout.for_wanted(wanted)
+        layouts = self._by_count.get(layout.count, [])
+        if layout in layouts:
+            layouts[layouts.index(layout)] = layout.for_wanted(wanted)
 
     def note(self, strings: Sequence[bytes]) -> None:
         """An ad came that no layout matched; learn its sequence if that pays.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from condor_twisted.daemons.collector.state.columns import Column
+from condor_twisted.daemons.collector.state.habits import Habit
 from condor_twisted.daemons.collector.state.kinds import (
     ANY_ORDER,
     STANDARD_KINDS,
@@ -74,15 +75,21 @@ class AdTable:
         """How many ads there are."""
         return len(self.records)
 
-    def put(self, record: AdRecord) -> AdRecord | None:
-        """Store an ad; the one that it replaces is returned."""
+    def put(self, record: AdRecord, habit: Habit | None = None) -> AdRecord | None:
+        """Store an ad; the one that it replaces is returned.
+
+        Args:
+            record: The ad.
+            habit: It differs from the one that it replaces in these attributes only.
+        """
         records = self.records
         key = record.key
         old = records.get(key)
         records[key] = record
         if self._columns:
             for column in self._columns.values():
-                column.changed.add(key)
+                if habit is None or column.key in habit.columns:
+                    column.changed.add(key)
         if old is None and len(records) > self.peak_count:
             self.peak_count = len(records)
         return old
@@ -187,9 +194,17 @@ class AdStore:
             and self.stored_bytes + size_bytes <= self._max_stored_bytes
         )
 
-    def put(self, table: AdTable, record: AdRecord) -> AdRecord | None:
-        """Store an ad; the one that it replaces is returned."""
-        old = table.put(record)
+    def put(
+        self, table: AdTable, record: AdRecord, habit: Habit | None = None
+    ) -> AdRecord | None:
+        """Store an ad; the one that it replaces is returned.
+
+        Args:
+            table: Where.
+            record: The ad.
+            habit: See `AdTable.put`.
+        """
+        old = table.put(record, habit)
         self.stored_bytes += record.size_bytes
         if old is None:
             self.count += 1

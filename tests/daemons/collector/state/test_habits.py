@@ -6,17 +6,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.daemons.collector.state import kinds
+from condor_twisted.classad.wire_ad import ExpressionText
+from condor_twisted.daemons.collector.state import kinds, layouts
 from condor_twisted.daemons.collector.state.habits import (
     MAX_CHANGING,
-    Habit,
     Shape,
     ShapeBook,
     are_plain,
     changed_keys,
 )
-from condor_twisted.daemons.collector.state.intake import Intake
-from condor_twisted.daemons.collector.state.layouts import Layout, LayoutBook
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.private_twins import PrivateTwin
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
@@ -151,27 +150,43 @@ class HabitTests(SynchronousTestCase):
 
     def test_growing(self) -> None:
         """A habit learns what changed, and has it in the layout's order."""
-        assert self.layout.habit is not None
         changed = changed_keys(
             self.layout, text(*slot(1)), text(*slot(2, b"0.7", b'"Busy"'))
         )
-        habit = self.layout.habit.extended(self.layout, reversed(changed))
+        self.layout.changes.add(reversed(changed))
+        habit = self.layout.habit
         assert habit is not None
         self.assertEqual(
             habit.changing, (b"updatesequencenumber", b"loadavg", b"activity")
         )
         self.assertEqual(habit.sequence_at, 0)
+        self.assertIs(self.layout.habit, habit)
+
+    def test_of_the_same_names(self) -> None:
+        """A layout that captures other values has the same habits."""
+        other = self.layout.for_wanted(frozenset((b"loadavg", b"memory")))
+        self.layout.changes.add((b"loadavg",))
+        self.assertTrue(other.is_like(self.layout))
+        self.assertFalse(other.is_like(Layout(slot(1))))
+        habit = other.habit
+        assert habit is not None
+        self.assertEqual(habit.changing, (b"loadavg",))
+        self.assertEqual(habit.wanted, ((other.at_hand[b"loadavg"], 0),))
 
     def test_what_never_changes(self) -> None:
         """An ad whose name or address changes does not widen the habit."""
-        habit = Habit(self.layout, (b"loadavg",))
-        self.assertIs(habit.extended(self.layout, (b"name", b"memory")), habit)
+        changes = self.layout.changes
+        changes.add((b"loadavg",))
+        changes.add((b"name", b"memory"))
+        self.assertEqual(changes.keys, {b"loadavg"})
 
     def test_too_much(self) -> None:
-        """Where nearly everything changes there is no habit."""
+        """Where nearly everything changes there is no habit, and none comes back."""
         layout = Layout([b"A%d = 1" % number for number in range(MAX_CHANGING + 1)])
-        assert layout.habit is not None
-        self.assertIsNone(layout.habit.extended(layout, layout.places))
+        layout.changes.add(layout.places)
+        self.assertIsNone(layout.habit)
+        layout.changes.add((b"a1",))
+        self.assertIsNone(layout.habit)
 
 
 class SlotHabitTests(SynchronousTestCase):
@@ -180,9 +195,11 @@ class SlotHabitTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A pool that knows a slot and its habits."""
         self.pool = Pool()
-        receiver = self.pool.state._updates
-        receiver._intake = Intake(LayoutBook(sightings=1, savings=1))
-        receiver._slots._intake = receiver._intake
+        for sequence in range(1, 5):
+            lines = slot(sequence, b"0.%d" % sequence)
+            lines[1] = b'Name = "slot2@host"'
+            self.send(lines, sequence)
+        self.pool.invalidate(13, {"Name": "slot2@host"})
         for sequence in range(1, 6):
             self.send(slot(sequence, b"0.%d" % sequence), sequence)
 
@@ -273,6 +290,62 @@ class SlotHabitTests(SynchronousTestCase):
         self.pool.ask(5)
         self.assertTrue(self.send(slot(6, b"0.6"), 6).is_checked)
         self.assertFalse(self.send(slot(7, b"a.b"), 7).is_checked)
+
+    def test_on_an_encrypted_stream(self) -> None:
+        """Ads that come cut out are followed as well, their private ones too."""
+        for sequence in range(6, 14):
+            lines = slot(sequence, b"0.%d" % sequence)
+            private = [STEADY[0], STEADY[2], b"UpdateSequenceNumber = %d" % sequence]
+            ads = [
+                EncodedAd(len(lines), text(*lines)),
+                EncodedAd(4, text(*private, b'ClaimId = "e%d"' % sequence)),
+            ]
+            accepted = self.pool.state.receive(0, ads, Sender("u@d", "FS", "u"), NOW)
+            if sequence > 11:
+                self.assertIsNotNone(accepted.record.shape)
+            (found,) = self.pool.ask(5)
+            self.assertIn(f"UpdateSequenceNumber = {sequence}", found)
+            (found,) = self.pool.ask(10)
+            self.assertIn(f'ZKMClaimId = "e{sequence}"', found)
+            self.assertIn('Name = "slot1@host"', found)
+
+    def test_columns(self) -> None:
+        """A constraint sees what changed, and what the collector itself set."""
+        for sequence in range(6, 9):
+            self.send(slot(sequence, b"0.%d" % sequence), sequence)
+            for constraint, hits in (
+                (f"UpdateSequenceNumber == {sequence}", 1),
+                (f"LoadAvg * 10 > {sequence} - 0.5", 1),
+                (f"UpdatesTotal == {sequence}", 1),
+                ("Memory == 2048", 1),
+                ("Memory == 2049", 0),
+            ):
+                found = self.pool.ask(5, {"Requirements": ExpressionText(constraint)})
+                self.assertEqual(len(found), hits, constraint)
+        lines = slot(9, b"0.9")
+        lines[-1] = b"Memory = 4096"
+        self.send(lines, 9)
+        found = self.pool.ask(5, {"Requirements": ExpressionText("Memory == 4096")})
+        self.assertEqual(len(found), 1)
+
+    def test_other_wanted_values(self) -> None:
+        """What queries begin to ask for is right before and after it is captured."""
+        self.patch(layouts, "_ASKED_OFTEN", 1)
+        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+        for sequence in range(6, 12):
+            self.send(slot(sequence, b"0.%d" % sequence), sequence)
+            (found,) = self.pool.ask(5, {"Projection": "Memory LoadAvg Name Activity"})
+            self.assertEqual(
+                found,
+                [
+                    'Activity = "Idle"',
+                    f"LoadAvg = 0.{sequence}",
+                    "Memory = 2048",
+                    'Name = "slot1@host"',
+                ],
+            )
+        record = self.pool.state.store.table(kinds.SLOT).records["slot1@host"]
+        self.assertTrue(record.values)
 
     def test_private_twin(self) -> None:
         """The private ad has its name, claim and number, and nobody else's eyes."""

@@ -1,0 +1,1 @@
+"""Mutated inputs against daemons in memory: ``python -m fuzz``, ``make fuzz``."""

@@ -1,0 +1,270 @@
+"""What is fuzzed: each target makes one input from chance and gives it to a house."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, ClassVar, Final
+
+from condor_twisted.config.settings import Settings
+from condor_twisted.constants.commands import Command
+from condor_twisted.protocols.commands import CommandOpener
+from condor_twisted.protocols.host_steps import Host
+from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.context import SecurityState
+from condor_twisted.security.facts import HostFacts
+from condor_twisted.testing.reactor import blocking_at_once
+from fuzz import seeds
+from fuzz.house import OPEN, SECURE, House, ad_bytes, command_bytes, frame
+from fuzz.mutations import expression, mutate
+
+__all__ = ["TARGETS", "Target"]
+
+_NAMES: Final = ("kept1", "kept2", "kept3")
+
+
+class Target:
+    """One way in.
+
+    Args:
+        chance: What decides.
+    """
+
+    name: ClassVar[str]
+    knobs: ClassVar[dict[str, str]] = OPEN
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.house = House(self.knobs, chance.choice((None, None, 7, 1000)))
+        self.keep()
+
+    def keep(self) -> None:
+        """Store what no input may take away."""
+
+    def make(self) -> bytes:
+        """An input."""
+        raise NotImplementedError
+
+    def give(self, data: bytes) -> None:
+        """Give the house an input."""
+        raise NotImplementedError
+
+    def kept(self) -> tuple[str, ...]:
+        """The ads that must still be there."""
+        return ()
+
+
+class Streams(Target):
+    """Mutated frames of tools and daemons."""
+
+    name = "streams"
+
+    def make(self) -> bytes:
+        """A recorded message, changed."""
+        known = list(seeds.streams().values())
+        data = self.chance.choice(known)
+        if self.chance.random() < 0.2:
+            data += self.chance.choice(known)
+        return mutate(self.chance, data, known)
+
+    def give(self, data: bytes) -> None:
+        """One connection."""
+        self.house.stream(data, aborts=self.chance.random() < 0.2)
+
+
+class Datagrams(Target):
+    """Mutated datagrams, and fragments out of order."""
+
+    name = "datagrams"
+
+    def make(self) -> bytes:
+        """A recorded datagram, changed or not."""
+        known = list(seeds.datagrams().values())
+        data = self.chance.choice(known)
+        return data if self.chance.random() < 0.1 else mutate(self.chance, data, known)
+
+    def give(self, data: bytes) -> None:
+        """One datagram."""
+        self.house.datagram(data, f"198.51.100.{self.chance.randrange(1, 255)}")
+
+
+class Ads(Target):
+    """Updates with mutated ads; nothing stored before may go."""
+
+    name = "ads"
+
+    def keep(self) -> None:
+        """Three ads that no update here names."""
+        for name in _NAMES:
+            self.house.advertise(name, b"N = 1")
+
+    def kept(self) -> tuple[str, ...]:
+        """The three."""
+        return _NAMES
+
+    def make(self) -> bytes:
+        """An update: an ad of a daemon with changed lines."""
+        chance = self.chance
+        updates = [
+            payload
+            for name, payload in seeds.messages().items()
+            if name.startswith(("daemon:", "condor_advertise"))
+            and "inval" not in name
+            and payload[:8] != (0).to_bytes(8, "big")
+        ]
+        payload = chance.choice(updates)
+        number = int.from_bytes(payload[:8], "big")
+        if b"inval" in payload.lower() or number not in _UPDATES:
+            number = Command.UPDATE_AD_GENERIC
+        lines = payload[16:].rstrip(b"\0").split(b"\0")
+        lines = chance.sample(lines, chance.randrange(1, len(lines) + 1))
+        for _ in range(chance.randrange(4)):
+            at = chance.randrange(len(lines))
+            if chance.random() < 0.5:
+                lines[at] = mutate(chance, lines[at], lines).replace(b"\0", b"")
+            else:
+                name = chance.choice((b"Name", b"N", b"Start", b"MyType", b"Zork"))
+                lines[at] = name + b" = " + expression(chance).encode()
+        count = None if chance.random() < 0.9 else chance.randrange(-3, 300)
+        return frame(command_bytes(number, ad_bytes(lines, count)))
+
+    def give(self, data: bytes) -> None:
+        """Store, then look at everything."""
+        self.house.stream(data)
+        if self.chance.random() < 0.05:
+            self.house.ask(number=Command.QUERY_ANY_ADS)
+
+
+class Queries(Target):
+    """Queries with constraints and projections of all kinds."""
+
+    name = "queries"
+
+    def keep(self) -> None:
+        """Ads to be selected."""
+        for name in _NAMES:
+            self.house.advertise(
+                name, b"N = 5", b'S = "a"', b"E = N + Zork", b"R = R + 1", b"X = 1e999"
+            )
+
+    def kept(self) -> tuple[str, ...]:
+        """What queries never take away."""
+        return _NAMES
+
+    def make(self) -> bytes:
+        """A query."""
+        chance = self.chance
+        lines = [b"Requirements = " + expression(chance).encode()]
+        if chance.random() < 0.4:
+            text = chance.choice(('"Name N"', '"E R X"', expression(chance)))
+            lines.append(b"Projection = " + text.encode())
+        if chance.random() < 0.2:
+            lines.append(b"LimitResults = %d" % chance.randrange(-5, 5))
+        if chance.random() < 0.2:
+            lines.append(b"SendPrivateAttributes = true")
+        number = chance.choice((Command.QUERY_MASTER_ADS, Command.QUERY_ANY_ADS))
+        if chance.random() < 0.2:
+            number = Command.QUERY_MULTIPLE_ADS
+            lines.append(b'TargetType = "DaemonMaster,Zork,Machine"')
+            lines.append(b"ZorkRequirements = " + expression(chance).encode())
+        data = frame(command_bytes(number, ad_bytes(lines)))
+        return mutate(chance, data, [data]) if chance.random() < 0.2 else data
+
+    def give(self, data: bytes) -> None:
+        """Ask; workers die at once."""
+        self.house.stream(data)
+        for process in self.house.reactor.processes:
+            if not process.ended:
+                process.exit(status=1, signal=9)
+        self.house.reactor.processes.clear()
+        self.house.reactor.flush()
+
+
+class Handshakes(Target):
+    """Recorded negotiations, changed, against a server that demands everything."""
+
+    name = "handshakes"
+    knobs = SECURE
+
+    def make(self) -> bytes:
+        """The frames of a client, one of them changed."""
+        frames = list(self.chance.choice(list(seeds.handshakes().values())))
+        at = self.chance.randrange(len(frames))
+        frames[at] = mutate(self.chance, frames[at], frames)
+        return b"".join(frames)
+
+    def give(self, data: bytes) -> None:
+        """One connection."""
+        self.house.stream(data, aborts=self.chance.random() < 0.3)
+
+
+class Tampering(Target):
+    """A live client, with somebody in between who changes what one of them says."""
+
+    name = "tampering"
+    knobs = SECURE
+
+    def make(self) -> bytes:
+        """A plan: method, direction, which write, and how to change it."""
+        return bytes(self.chance.randrange(256) for _ in range(12))
+
+    def give(self, data: bytes) -> None:
+        """One negotiation and its query."""
+        method = ("FS", "CLAIMTOBE", "ANONYMOUS")[data[0] % 3]
+        reactor: Any = self.house.reactor
+        security = SecurityState(
+            Settings.from_assignments(
+                {**SECURE, "SEC_DEFAULT_AUTHENTICATION_METHODS": method}, "TOOL"
+            ),
+            CommandRules(),
+            HostFacts("host.example", 4711, "alice", "condor"),
+            random_bytes=self.chance.randbytes,
+            now=reactor.seconds,
+            unix_time=lambda: 1_700_000_000,
+        )
+        opener = CommandOpener(reactor, security, Host(reactor, blocking_at_once))
+        opened = opener.open(
+            str(self.house.collector.address), Command.QUERY_MASTER_ADS
+        )
+        opened.addErrback(lambda _: None)
+        reactor.advance(0)
+        ends = list(self.house.transports)
+        if ends:
+            _tamper(ends[data[1] % len(ends)], data)
+        reactor.flush()
+        for _ in range(30):
+            reactor.advance(5)
+            reactor.flush()
+        opener.close()
+        reactor.flush()
+
+
+def _tamper(transport: Any, plan: bytes) -> None:
+    """Change one of the writes of a transport."""
+    write = transport.write
+    written = 0
+
+    def changed(data: bytes) -> None:
+        nonlocal written
+        written += 1
+        if written == 1 + plan[2] % 6:
+            data = mutate(random.Random(plan), bytes(data), [bytes(data)])
+        write(data)
+
+    transport.write = changed
+
+
+_UPDATES: Final = frozenset(
+    int(number)
+    for number in (
+        Command.UPDATE_STARTD_AD_WITH_ACK,
+        Command.UPDATE_SCHEDD_AD,
+        Command.UPDATE_SUBMITTOR_AD,
+        Command.UPDATE_AD_GENERIC,
+        Command.UPDATE_NEGOTIATOR_AD,
+        Command.UPDATE_ACCOUNTING_AD,
+    )
+)
+
+TARGETS: Final[tuple[type[Target], ...]] = (
+    Streams, Datagrams, Ads, Queries, Handshakes, Tampering,
+)  # fmt: skip
