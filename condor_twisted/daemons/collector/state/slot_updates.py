@@ -14,15 +14,18 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from condor_twisted.classad.literals import decode_string
+from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.habits import (
     Habit,
+    Shape,
     ShapeBook,
     are_plain,
     changed_keys,
 )
 from condor_twisted.daemons.collector.state.intake import Intake
 from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.private_twins import (
     PrivateTwin,
     changing_needles,
@@ -39,6 +42,8 @@ from condor_twisted.wire.messages import EncodedAd
 __all__ = ["SlotReceiver"]
 
 _TYPE_SLOTS: Final = b"\0\0"
+_NAME: Final = lookup_key(attributes.NAME)
+_MY_ADDRESS: Final = lookup_key(attributes.MY_ADDRESS)
 _SLOT_TYPE: Final = b'"Machine"'
 _QUOTE: Final = 0x22
 #: Senders put short names in front.
@@ -50,6 +55,8 @@ _MAX_TEXT: Final = 1000
 
 #: The ad that was stored, and the one that it replaced.
 _Stored: TypeAlias = tuple[AdRecord, AdRecord | None]
+#: The new shape of an ad that is like the one before, and its changing values.
+_Followed: TypeAlias = tuple[Shape, tuple[bytes, ...]]
 #: An ad's layout, the match that found it out, its public and its private lines.
 _Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
 
@@ -122,14 +129,18 @@ class SlotReceiver:
         """
         if not 1 <= len(ads) <= 2:
             return None
-        known: list[_Known] = []
-        for ad in ads:
-            found = self._intake.find(ad)
-            if found is None:
+        private: _Known | None = None
+        if len(ads) > 1:
+            private = self._intake.find(ads[1])
+            if private is None:
                 return None
-            known.append(found)
-        private = known[1] if len(known) > 1 else None
-        return self._receive(known[0], private, b"", sender, int(now))
+        done = self._follow_cut(ads[0], private, sender, int(now))
+        if done is not None:
+            return done
+        public = self._intake.find(ads[0])
+        if public is None:
+            return None
+        return self._receive(public, private, b"", sender, int(now))
 
     def _named(self, payload: bytes, offset: int) -> AdRecord | None:
         """The slot's ad that is there, if the name is found at a glance."""
@@ -144,15 +155,54 @@ class SlotReceiver:
         self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
     ) -> _Stored | None:
         """Store ads that differ from the last ones only where they always do."""
-        layout, habit, shape = old.layout, old.habit, old.shape
-        if (
-            layout is None
-            or habit is None
-            or shape is None
-            or int.from_bytes(payload[offset : offset + 8], "big") != layout.count
-        ):
-            return None
         start = offset + 8
+        count = int.from_bytes(payload[offset:start], "big")
+        followed = self._follow(old, payload, start, count)
+        if followed is None:
+            return None
+        end = start + followed[0].size
+        if not payload.startswith(_TYPE_SLOTS, end):
+            return None
+        private_at = end + 2
+        twin: PrivateTwin | None = None
+        if private_at != len(payload):
+            twin = self._follow_private(old.key, payload, private_at, now)
+            if twin is None:
+                return None
+        record = self._store_followed(old, payload[start:end], followed, sender, now)
+        if twin is not None:
+            twin.identity = record.identity
+            self._store.put(self._private, twin)
+        return record, old
+
+    def _follow_cut(
+        self, ad: EncodedAd, private: _Known | None, sender: Sender, now: int
+    ) -> _Stored | None:
+        """The same for ads that are already cut out."""
+        old = self._named(ad.body, 0)
+        if old is None or ad.secret_lines:
+            return None
+        followed = self._follow(old, ad.body, 0, ad.count)
+        if followed is None or followed[0].size != len(ad.body):
+            return None
+        name = old.raw(_NAME) or b""
+        if private is not None:
+            groups = private[0].private_groups
+            facts = (_SLOT_TYPE, old.raw(_MY_ADDRESS))
+            if not groups or private[1].group(*groups) != facts:
+                return None
+        record = self._store_followed(old, ad.body, followed, sender, now)
+        if private is not None:
+            self._store_private(record, private, b"", name)
+        return record, old
+
+    def _follow(
+        self, old: AdRecord, payload: bytes, start: int, count: int
+    ) -> _Followed | None:
+        """The shape and the changing values of an ad that is like the old one."""
+        layout, habit, shape = old.layout, old.habit, old.shape
+        if layout is None or habit is None or shape is None or count != layout.count:
+            return None
         values = shape.same(old.body, payload, start)
         if values is None:
             values = shape.follow(old.body, payload, start)
@@ -161,28 +211,31 @@ class SlotReceiver:
             shape = self._shapes.shape(shape.runs, tuple(map(len, values)))
             if shape is None:
                 return None
-        end = start + shape.size
-        number_text = values[habit.sequence_at]
-        if (
-            not payload.startswith(_TYPE_SLOTS, end)
-            or not number_text.isdigit()
-            or len(number_text) > _MAX_DIGITS
-        ):
+        number = values[habit.sequence_at]
+        if not number.isdigit() or len(number) > _MAX_DIGITS:
             return None
-        private_at = end + 2
-        twin: PrivateTwin | None = None
-        if private_at != len(payload):
-            twin = self._follow_private(old.key, payload, private_at, now)
-            if twin is None:
-                return None
-        body = payload[start:end]
+        return shape, values
+
+    def _store_followed(
+        self,
+        old: AdRecord,
+        body: bytes,
+        followed: _Followed,
+        sender: Sender,
+        now: int,
+    ) -> AdRecord:
+        """Store a public ad that is like the old one but for its changing values."""
+        shape, values = followed
+        layout, habit = old.layout, old.habit
+        assert layout is not None, "an ad was followed that has no layout"
+        assert habit is not None, "an ad was followed that has no habit"
         newest = self._intake.book.newest(layout)
         record = self._store_public(
             old,
             body,
             newest,
             (),
-            (int(number_text), old.sequence[1]),
+            (int(values[habit.sequence_at]), old.sequence[1]),
             old.updates.address if old.updates is not None else b"",
             sender,
             now,
@@ -193,14 +246,13 @@ class SlotReceiver:
         if newest is not layout:
             record.habit = newest.habit_of(habit.keys)
             record.values = newest.values_in(body)
-        elif old.values:
-            record.values = _values_at_hand(old.values, habit, values)
-        if old.is_checked and are_plain(values):
-            record.is_checked = True
-        if twin is not None:
-            twin.identity = record.identity
-            self._store.put(self._private, twin)
-        return record, old
+        if old.is_checked or old.values:
+            plain = are_plain(values)
+            if plain and old.is_checked:
+                record.is_checked = True
+            if old.values and newest is layout:
+                record.values = _values_at_hand(old.values, habit, values, plain)
+        return record
 
     def _follow_private(
         self, key: str, payload: bytes, at: int, now: int
@@ -209,14 +261,12 @@ class SlotReceiver:
         old = self._private.records.get(key)
         if not isinstance(old, PrivateTwin) or old.shape is None:
             return None
-        shape = old.shape
-        values = shape.follow(old.encoded, payload, at)
-        if values is None:
-            return None
-        widths = tuple(map(len, values))
-        following = shape
-        if widths != shape.widths:
-            changed = self._shapes.shape(shape.runs, widths)
+        following = shape = old.shape
+        if shape.same(old.encoded, payload, at) is None:
+            values = shape.follow(old.encoded, payload, at)
+            if values is None:
+                return None
+            changed = self._shapes.shape(shape.runs, tuple(map(len, values)))
             if changed is None:
                 return None
             following = changed
@@ -371,15 +421,25 @@ class SlotReceiver:
 
 
 def _values_at_hand(
-    old: tuple[bytes | None, ...], habit: Habit, values: tuple[bytes, ...]
+    old: tuple[bytes | None, ...],
+    habit: Habit,
+    values: tuple[bytes, ...],
+    plain: bool,
 ) -> tuple[bytes | None, ...]:
-    """What the layout has at hand, brought up to date."""
+    """What the layout has at hand, brought up to date.
+
+    Args:
+        old: What was at hand of the ad before.
+        habit: What changes.
+        values: The changing values.
+        plain: Whether all of them are plainly literals.
+    """
     if not habit.wanted:
         return old
     new = list(old)
     for at, changing in habit.wanted:
         value = values[changing]
-        new[at] = value if are_plain((value,)) else None
+        new[at] = value if plain or are_plain((value,)) else None
     return tuple(new)
 
 

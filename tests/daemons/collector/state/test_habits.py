@@ -291,6 +291,24 @@ class SlotHabitTests(SynchronousTestCase):
         self.assertTrue(self.send(slot(6, b"0.6"), 6).is_checked)
         self.assertFalse(self.send(slot(7, b"a.b"), 7).is_checked)
 
+    def test_on_an_encrypted_stream(self) -> None:
+        """Ads that come cut out are followed as well, their private ones too."""
+        for sequence in range(6, 14):
+            lines = slot(sequence, b"0.%d" % sequence)
+            private = [STEADY[0], STEADY[2], b"UpdateSequenceNumber = %d" % sequence]
+            ads = [
+                EncodedAd(len(lines), text(*lines)),
+                EncodedAd(4, text(*private, b'ClaimId = "e%d"' % sequence)),
+            ]
+            accepted = self.pool.state.receive(0, ads, Sender("u@d", "FS", "u"), NOW)
+            if sequence > 11:
+                self.assertIsNotNone(accepted.record.shape)
+            (found,) = self.pool.ask(5)
+            self.assertIn(f"UpdateSequenceNumber = {sequence}", found)
+            (found,) = self.pool.ask(10)
+            self.assertIn(f'ZKMClaimId = "e{sequence}"', found)
+            self.assertIn('Name = "slot1@host"', found)
+
     def test_columns(self) -> None:
         """A constraint sees what changed, and what the collector itself set."""
         for sequence in range(6, 9):
