@@ -135,9 +135,13 @@ class LayoutBook:
             self._asked_count = 0
             self._asked = {key: each // 2 for key, each in asked.items() if each > 1}
             if len(self._wanted) >= MAX_WANTED:
-                # What nobody asks for any more makes room.
+                # What nobody asks for any more makes room; what somebody does stays,
+                # since a change costs a look at every ad.
+                still = [key for key in self._wanted if key in self._asked]
                 often = sorted(self._asked, key=self._asked.__getitem__, reverse=True)
-                self._change_wanted(self._that_exist(often)[:MAX_WANTED])
+                others = (key for key in often if key not in self._wanted)
+                wanted = [*still, *self._that_exist(others)]
+                self._change_wanted(wanted[:MAX_WANTED])
         elif is_news and len(self._wanted) < MAX_WANTED:
             often = [key for key in keys if asked.get(key, 0) >= _ASKED_OFTEN]
             known = self._that_exist(often)

@@ -267,12 +267,13 @@ class Layout:
 
     def values_in(self, body: bytes) -> tuple[bytes | None, ...]:
         """What is at hand of a body that another layout of these names matched."""
-        texts = [self.raw(body, key) for key in self.at_hand]
+        texts = [self.raw(body, key) or b"" for key in self.at_hand]
         if len(texts) == 1:
             texts *= 2  # as a match gives them
-        return tuple(
-            text if text is not None and are_plain((text,)) else None for text in texts
-        )
+        values = tuple(texts)
+        if are_plain(values):
+            return values
+        return tuple(text if are_plain((text,)) else None for text in values)
 
     def cut(
         self, payload: bytes, found: re.Match[bytes]

@@ -171,8 +171,10 @@ class Projection:
     def _at_hand(self, record: AdRecord) -> ProjectedAd | None:
         """The same, where all values are at hand already."""
         layout = record.layout
-        values = record.values
-        if layout is None or not values:
+        if layout is None:
+            return None
+        values = record.values_at_hand()
+        if not values:
             return None
         try:
             template = self._templates[layout]

@@ -428,6 +428,12 @@ class AdRecord(_Lines):
             return self.layout.raw(self.body, key)
         return _value_in(self.body, key)
 
+    def values_at_hand(self) -> tuple[bytes | None, ...]:
+        """What the layout has at hand; looked up now if it was not when the ad came."""
+        if not self.values and self.layout is not None and self.layout.at_hand:
+            self.values = self.layout.values_in(self.body)
+        return self.values
+
     def line(self, key: bytes) -> bytes | None:
         """The line of a public attribute, in the spelling of the ad.
 

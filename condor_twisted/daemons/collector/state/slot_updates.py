@@ -244,8 +244,8 @@ class SlotReceiver:
         record.habit = habit
         record.shape = shape
         if newest is not layout:
+            # What the newer one has at hand is looked up when a query wants it.
             record.habit = newest.habit_of(habit.keys)
-            record.values = newest.values_in(body)
         if old.is_checked or old.values:
             plain = are_plain(values)
             if plain and old.is_checked:
