@@ -25,10 +25,13 @@ from twisted.python.failure import Failure
 from condor_twisted.classad.expressions import evaluate
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.clocks import monotonic_seconds
+from condor_twisted.protocols.munge_library import decode_munge, encode_munge
 from condor_twisted.protocols.secret_files import SecretFiles
 from condor_twisted.protocols.tls_contexts import TlsContexts
 from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.steps import (
+    DecodeMunge,
+    EncodeMunge,
     EvaluateCondition,
     LookupHost,
     LookupUser,
@@ -297,6 +300,10 @@ class Host:
             return self.run_blocking(find_tokens, step, self._files)
         if isinstance(step, EvaluateCondition):
             return self.run_blocking(_evaluate, step)
+        if isinstance(step, EncodeMunge):
+            return self.run_blocking(encode_munge, step.payload)
+        if isinstance(step, DecodeMunge):
+            return self.run_blocking(decode_munge, step.credential)
         raise TypeError(f"{type(step).__name__} is not a step of the host")
 
     def _near(

@@ -12,7 +12,9 @@ import socket
 from typing import Final
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.protocols.munge_library import munge_available
 from condor_twisted.security.facts import HostFacts
+from condor_twisted.security.methods.munge import MUNGE_LIBRARY
 from condor_twisted.wire.sinful import IpAddress
 
 __all__ = ["host_facts", "host_name", "interface_address", "ip_of", "own_address"]
@@ -93,5 +95,6 @@ def host_facts(settings: Settings) -> HostFacts:
         parent_id=os.environ.get("CONDOR_PARENT_ID"),
         user_directory=user_directory,
         proxy_file=os.environ.get("X509_USER_PROXY"),
+        libraries=frozenset({MUNGE_LIBRARY} if munge_available() else ()),
         local_addresses=tuple({own_address(settings), ipaddress.ip_address("::1")}),
     )

@@ -100,6 +100,7 @@ class Credentials:
         has_token: Whether a token was found.
         has_server_certificate: Whether a certificate and its key were found.
         problems: What was wrong with the files, a line each.
+        libraries: Optional libraries that are here.
     """
 
     signing_keys: Mapping[str, SigningKey] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class Credentials:
     has_token: bool = False
     has_server_certificate: bool = False
     problems: tuple[str, ...] = ()
+    libraries: frozenset[str] = frozenset()
 
     @property
     def issuer_keys(self) -> str:
@@ -218,4 +220,5 @@ def load_credentials(
             for certificate, key in TlsSettings.for_server(knobs).pairs
         ),
         problems=tuple(problems),
+        libraries=host.libraries,
     )

@@ -25,6 +25,7 @@ class HostFacts:
         local_addresses: This host's own IP addresses.
         user_directory: Where a user's own files are, ``~/.condor``; ``None`` for root.
         proxy_file: The file of the user's proxy certificate, if there is one.
+        libraries: Optional libraries that are here, by the names that methods give.
     """
 
     host_name: str
@@ -36,6 +37,7 @@ class HostFacts:
     local_addresses: tuple[IpAddress, ...] = ()
     user_directory: str | None = None
     proxy_file: str | None = None
+    libraries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from OpenSSL.SSL import Context
 
 __all__ = [
+    "DecodeMunge",
     "EnableProtection",
+    "EncodeMunge",
     "EvaluateCondition",
     "Handshake",
     "LookupHost",
@@ -61,7 +63,9 @@ __all__ = [
     "SendMessage",
     "StatPath",
     "Step",
+    "decode_munge",
     "enable_protection",
+    "encode_munge",
     "evaluate_condition",
     "lookup_host",
     "lookup_user",
@@ -260,6 +264,20 @@ class OpenTls:
     settings: TlsSettings
 
 
+@dataclass(frozen=True, slots=True)
+class EncodeMunge:
+    """Have MUNGE vouch for our user. Answer: a credential, or ``None``."""
+
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeMunge:
+    """Ask MUNGE whom a credential vouches for. Answer: a user id, or ``None``."""
+
+    credential: str = field(repr=False)
+
+
 Step: TypeAlias = (
     SendMessage
     | ReceiveMessage
@@ -273,6 +291,8 @@ Step: TypeAlias = (
     | ReadTokens
     | EvaluateCondition
     | OpenTls
+    | EncodeMunge
+    | DecodeMunge
 )
 
 #: A conversation that yields steps and returns its outcome.
@@ -352,3 +372,15 @@ def open_tls(settings: TlsSettings) -> Handshake[Context | None]:
     """Certificates and keys, ready for a connection."""
     context: Context | None = yield OpenTls(settings)
     return context
+
+
+def encode_munge(payload: bytes) -> Handshake[str | None]:
+    """A credential of our user."""
+    credential: str | None = yield EncodeMunge(payload)
+    return credential
+
+
+def decode_munge(credential: str) -> Handshake[int | None]:
+    """The user id that a credential vouches for."""
+    uid: int | None = yield DecodeMunge(credential)
+    return uid

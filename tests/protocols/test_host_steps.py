@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.protocols import host_steps
 from condor_twisted.protocols.host_steps import (
     AnswerCache,
     Host,
@@ -22,6 +23,8 @@ from condor_twisted.protocols.host_steps import (
     run_in_threads,
 )
 from condor_twisted.security.steps import (
+    DecodeMunge,
+    EncodeMunge,
     EvaluateCondition,
     LookupHost,
     LookupUser,
@@ -330,3 +333,10 @@ class SecretStepTests(SynchronousTestCase):
         context = self.answer(OpenTls(TlsSettings.for_client(knobs)))
         self.assertIsInstance(context, SSL.Context)
         self.assertIsNone(self.answer(OpenTls(TlsSettings.for_server(knobs))))
+
+    def test_munge(self) -> None:
+        """MUNGE's steps ask its library."""
+        self.patch(host_steps, "encode_munge", lambda payload: f"M{len(payload)}")
+        self.patch(host_steps, "decode_munge", lambda credential: len(credential))
+        self.assertEqual(self.answer(EncodeMunge(b"abc")), "M3")
+        self.assertEqual(self.answer(DecodeMunge("abcd")), 4)

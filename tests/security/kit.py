@@ -22,7 +22,9 @@ from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.steps import (
+    DecodeMunge,
     EnableProtection,
+    EncodeMunge,
     EvaluateCondition,
     Handshake,
     LookupHost,
@@ -154,6 +156,7 @@ class FakeHost:
     files: FakeFiles = field(default_factory=FakeFiles)
     tls: Callable[[TlsSettings], Any] = lambda settings: None
     values: dict[bytes, object] = field(default_factory=dict)
+    munge: dict[str, int] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
@@ -187,6 +190,10 @@ class FakeHost:
             return self.tls(step.settings)
         if isinstance(step, EvaluateCondition):
             return self.values.get(step.text)
+        if isinstance(step, EncodeMunge):
+            return next(iter(self.munge), None)
+        if isinstance(step, DecodeMunge):
+            return self.munge.get(step.credential)
         raise AssertionError(f"no host answers {step}")
 
 
@@ -557,6 +564,7 @@ class Recording:
                 "www-data",
                 condor_user="condor",
                 version=version,
+                libraries=frozenset({"munge"}),
             ),
             random_bytes=lambda length: self.random[length],
             now=lambda: 1000.0,
@@ -602,6 +610,10 @@ class Recording:
         dialled = request["ConnectSinful"]
         dialled_port = int(dialled.strip("<>").partition("?")[0].rpartition(":")[2])
         server_port = dialled_port
+        credential = field_of(connection, "credential")
+        if credential:
+            self.host.munge[credential] = 33
+            self.random[24] = bytes(24)
         name = field_of(connection, "dirname")
         if name:
             server_port = int(name.split("_")[-3])

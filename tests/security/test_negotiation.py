@@ -45,6 +45,7 @@ ADMITTED = {
     "password": "PASSWORD",
     "idtokens": "IDTOKENS",
     "fallback": "CLAIMTOBE",
+    "munge": "MUNGE",
 }
 
 

@@ -13,6 +13,7 @@ from condor_twisted.security.methods.base import AuthenticationMethod, MethodSec
 from condor_twisted.security.methods.claimtobe import ClaimToBeMethod
 from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
 from condor_twisted.security.methods.idtokens import IdTokensMethod
+from condor_twisted.security.methods.munge import MungeMethod
 from condor_twisted.security.methods.password import PasswordMethod
 from condor_twisted.security.methods.ssl import SslMethod
 
@@ -33,6 +34,7 @@ METHODS: tuple[type[AuthenticationMethod], ...] = (
     PasswordMethod,
     IdTokensMethod,
     SslMethod,
+    MungeMethod,
 )
 
 _BY_NAME = {method.name: method for method in METHODS}
