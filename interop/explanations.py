@@ -222,7 +222,7 @@ _SETTLED_NUMBERS = (
     "Cpus|Memory|GPUs|SlotID|SlotTypeID|TotalSlots|NumDynamicSlots|TotalSlot(Cpus|Memory)"
     "|Total(Cpus|Memory|GPUs)|TotalInUse(Cpus|Memory)|Detected(Cpus|Memory|GPUs)"
     "|Total(Running|Idle|Held|Removed)Jobs|TotalJobAds|(Running|Idle|Held)Jobs|NumUsers"
-    "|Jobs(Submitted|Started|Completed|Running|Exited)|ShadowsRunning|ResourcesUsed"
+    "|Jobs(Submitted|Started|Completed|Running|Exited)|ShadowsRunning"
     "|UpdatesLost|PriorityFactor|JobUniverse|JobStarts"
 )
 """Numbers that a pool in one state always has alike, whenever it got there."""

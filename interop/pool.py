@@ -22,7 +22,7 @@ __all__ = ["History", "compare", "run_pool"]
 
 _SUBMITTER = "tester"
 _POOL_SECONDS = 60
-_JOB_SECONDS = 15
+_JOB_SECONDS = 20
 _DONE_SECONDS = 90
 _STOP_SECONDS = 60
 
@@ -216,7 +216,7 @@ class _Run:
             self._values("-af", "State", "Activity")
             == ["Claimed Busy", "Unclaimed Idle"]
             and self._values("-schedd", "-af", "TotalRunningJobs") == ["1"]
-            and self._used() == (["1"], ["1", "1"], ["1.0"])
+            and self._used() == (["1"], ["<none> 1"], ["1.0"])
         )
 
     def _job_ended(self) -> bool:
@@ -228,14 +228,21 @@ class _Run:
             self._values("-af", "State", "Activity") == ["Unclaimed Idle"]
             and self._values("-schedd", "-af", "TotalRunningJobs", "JobsCompleted")
             == ["0 1"]
-            and self._used() == (["0"], ["0", "0"], ["0.0"])
+            and self._used() == (["0"], ["<none> 0"], ["0.0"])
         )
 
     def _used(self) -> tuple[list[str], list[str], list[str]]:
-        """What submitters, the negotiator and the startd say to be in use."""
+        """What submitters, the negotiator and the startd say to be in use.
+
+        Of the negotiator's ads only the one for all users: it stops to renew a user's
+        as soon as the user has no jobs, whatever the last one said.
+        """
+        accounted = self._values(
+            "-subsystem", "accounting", "-af", "Name", "ResourcesUsed"
+        )
         return (
             self._values("-submitters", "-af", "RunningJobs"),
-            self._values("-subsystem", "accounting", "-af", "ResourcesUsed"),
+            [line for line in accounted if line.startswith("<none> ")],
             self._values("-startd", "-af", "TotalInUseCpus"),
         )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -21,7 +20,6 @@ from twisted.python.failure import Failure
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
-from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore import CommandRequest, Daemon, Registration
@@ -34,27 +32,28 @@ from condor_twisted.daemons.collector.commands import (
     UPDATES,
 )
 from condor_twisted.daemons.collector.pool_page import PoolPage
-from condor_twisted.daemons.collector.selection import SelectionJob
+from condor_twisted.daemons.collector.query_answers import (
+    STEPS_AT_ONCE,
+    QueryAnswers,
+)
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import OwnFacts, own_name
 from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.refusals import (
     InvalidationRefused,
-    QueryRefused,
 )
 from condor_twisted.daemons.collector.state.removal import Invalidation, Sweep
-from condor_twisted.daemons.collector.state.senders import Requester, Sender
+from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.turns import Turns
-from condor_twisted.daemons.collector.workers import NoRoom, WorkerPool
+from condor_twisted.daemons.collector.workers import WorkerPool
 from condor_twisted.errors import ConfigError, RemoteProtocolError
 from condor_twisted.protocols.command_ports import SocketOptions
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.security.commands import CommandRule
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.messages import EncodedAd
-from condor_twisted.wire.versions import CondorVersion
 
 __all__ = ["Collector"]
 
@@ -65,15 +64,10 @@ DEFAULT_PORT: Final = 9618
 DEFAULT_UPDATE_SECONDS: Final = 300
 #: The clock was set when it is so far from where it should be.
 CLOCK_JUMP_SECONDS: Final = 2.0
-#: Steps of a selection that are made at once, before others get a turn.
-_STEPS_AT_ONCE: Final = 2
 #: What a query costs at most, in bytes of its ad.
 _MAX_QUERY_BYTES: Final = 4 << 20
 _MAX_SENDERS: Final = 4096
-#: So many selections and invalidations of peers are under way at once.
-_MAX_UNDER_WAY: Final = 1000
 _ACKNOWLEDGEMENT: Final = (1).to_bytes(8, "big")
-_URGENT_SUBSYSTEMS: Final = frozenset(("NEGOTIATOR", "COLLECTOR"))
 _DONE: Final = object()
 
 
@@ -113,6 +107,7 @@ class Collector(Daemon):
             report_line=self._line_dropped,
             live_statistics=self._live_statistics,
         )
+        self._answers = QueryAnswers(self.state, self.now)
         self.workers: WorkerPool | None = None
         self.page: PoolPage | None = None
         if http is not None and http.lower() != "none":
@@ -146,7 +141,7 @@ class Collector(Daemon):
             self.register_command(
                 Registration(
                     _rule(number, levels, udp=False),
-                    self._query,
+                    self._answers.query,
                     answers=True,
                     max_payload_bytes=_MAX_QUERY_BYTES,
                     also_asks=private,
@@ -219,6 +214,7 @@ class Collector(Daemon):
             settings.query_workers_reserved,
             settings.query_workers_pending,
         )
+        self._answers.begin(self._turns, self.workers)
         # Differs from HTCondor, which waits a second: whoever is told that commands
         # are accepted finds the collector's own ad.
         self._publish_own_ad()
@@ -230,6 +226,7 @@ class Collector(Daemon):
             if timer is not None and timer.active():
                 timer.cancel()
         self._sweep_timer = self._own_ad_timer = None
+        self._answers.end()
         if self._turns is not None:
             self._turns.close()
         stopped = super().stopService()
@@ -319,7 +316,7 @@ class Collector(Daemon):
             ``None`` if all is done already; else a `Deferred` that fires when it is,
             and fails with what the steps raise. Cancelling it leaves the work alone.
         """
-        for _ in range(_STEPS_AT_ONCE):
+        for _ in range(STEPS_AT_ONCE):
             if next(steps, _DONE) is _DONE:
                 then()
                 return None
@@ -362,7 +359,7 @@ class Collector(Daemon):
         reader.end_of_message()
         done, steps = self.state.invalidate(request.command, ad, self.now())
         # It is carried out also if the peer hangs up meanwhile.
-        if self._is_overloaded and not done.by_key:
+        if self._answers.is_overloaded and not done.by_key:
             raise InvalidationRefused("too much is under way already")
         return self._work(
             steps, lambda: self._invalidated(request, done), is_urgent=False
@@ -423,118 +420,9 @@ class Collector(Daemon):
                 key=escaped(record.key, 256),
             )
 
-    # Queries.
-
-    def _query(self, request: CommandRequest) -> object:
-        reader = request.reader()
-        ad = reader.get_ad()
-        reader.end_of_message()
-        requester = self._requester(request, ad)
-        plan = self.state.plan_query(request.command, ad, requester, self.now())
-        if not plan.is_expensive:
-            steps = plan.select()
-            for _ in range(_STEPS_AT_ONCE):
-                if next(steps, _DONE) is _DONE:
-                    if plan.is_expensive:
-                        break
-                    return self._answer(request, plan)
-            return self._select_in_turns(request, plan, steps)
-        return self._select_by_worker(request, plan)
-
-    @property
-    def _is_overloaded(self) -> bool:
-        """Whether no further long work is taken on."""
-        return self._turns is not None and len(self._turns) >= _MAX_UNDER_WAY
-
-    def _requester(self, request: CommandRequest, ad: EncodedAd) -> Requester:
-        peer = request.peer
-        requester = Requester(
-            version=None if peer.version is None else CondorVersion.parse(peer.version),
-            subsystem=peer.subsystem or "UNKNOWN",
-        )
-        asks = attributes.SEND_PRIVATE_ATTRIBUTES.lower().encode() in ad.body.lower()
-        if (asks or requester.always_wants_private) and (
-            request.holds(Permission.NEGOTIATOR)
-            or request.holds(Permission.ADMINISTRATOR)
-        ):
-            return Requester(True, requester.version, requester.subsystem)
-        return requester
-
-    def _answer(self, request: CommandRequest, plan: QueryPlan) -> object:
-        """Send the ads that were selected."""
-        self.state.statistics.count_query(plan.requester.subsystem, in_process=True)
-        channel = request.channel
-        if channel is None:
-            return None
-        secrets = channel.secrets
-        form = self.state.reply_form(
-            channel.encrypted, None if secrets is None else secrets.for_message()
-        )
-        pieces = plan.reply(form)
-        first = next(pieces)
-        second = next(pieces, None)
-        if second is None:
-            request.reply(first)
-            return None
-        turns = self._turns
-        assert turns is not None, "the service runs"
-        return request.reply_parts(chain((first, second), turns.paced(pieces)))
-
-    async def _select_in_turns(
-        self, request: CommandRequest, plan: QueryPlan, steps: Iterator[None]
-    ) -> None:
-        await self._steps_of_selecting(steps, _is_urgent(request))
-        if plan.is_expensive:
-            await self._select_by_worker(request, plan)
-            return
-        await _finish(self._answer(request, plan))
-
-    def _steps_of_selecting(
-        self, steps: Iterator[None], is_urgent: bool
-    ) -> Deferred[None]:
-        turns = self._turns
-        if turns is None or self._is_overloaded:
-            self.state.statistics.dropped_queries.total += 1
-            raise NoRoom("too much is under way already")
-        return turns.run(steps, is_urgent=is_urgent)
-
-    async def _select_by_worker(self, request: CommandRequest, plan: QueryPlan) -> None:
-        await self._work_off(plan, _is_urgent(request))
-        await _finish(self._answer(request, plan))
-
     def select(self, plan: QueryPlan) -> Deferred[None]:
-        """Find the ads that a query wants, in turns or by a worker.
-
-        Args:
-            plan: A query that was planned by the state, and did not select yet.
-
-        Returns:
-            Fires when the plan has its hits; fails with `QueryRefused` if the query
-            cannot be evaluated, and with `NoRoom` if not now.
-        """
-        return Deferred.fromCoroutine(self._select(plan))
-
-    async def _select(self, plan: QueryPlan) -> None:
-        if not plan.is_expensive:
-            await self._steps_of_selecting(plan.select(), False)
-        if plan.is_expensive:
-            await self._work_off(plan, False)
-        else:
-            subsystem = plan.requester.subsystem
-            self.state.statistics.count_query(subsystem, in_process=True)
-
-    async def _work_off(self, plan: QueryPlan, is_urgent: bool) -> None:
-        """Have a worker select."""
-        workers = self.workers
-        if workers is None or workers.limit <= 0:
-            raise QueryRefused("there are no workers for expensive constraints")
-        self.state.statistics.count_query(plan.requester.subsystem, in_process=False)
-        job = SelectionJob(plan)
-        try:
-            await workers.run(job.orders(), job.take, is_urgent=is_urgent)
-        except NoRoom:
-            self.state.statistics.dropped_queries.total += 1
-            raise
+        """Find the ads that a query wants; see `QueryAnswers.select`."""
+        return self._answers.select(plan)
 
     # The collector's own ad.
 
@@ -563,19 +451,6 @@ class Collector(Daemon):
             values["PendingQueries"] = workers.pending_count
             values["PendingQueriesPeak"] = workers.peak_pending_count
         return values
-
-
-def _is_urgent(request: CommandRequest) -> bool:
-    """Whether a negotiator or a collector asks, and is one as far as rights go."""
-    return request.peer.subsystem in _URGENT_SUBSYSTEMS and (
-        request.holds(Permission.NEGOTIATOR) or request.holds(Permission.DAEMON)
-    )
-
-
-async def _finish(result: object) -> None:
-    """Wait for an answer to be sent, if that takes a while."""
-    if isinstance(result, Deferred):
-        await result
 
 
 def _read_ads(request: CommandRequest) -> list[EncodedAd]:

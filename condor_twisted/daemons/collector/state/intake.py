@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from condor_twisted.classad.wire_ad import split_line
-from condor_twisted.daemons.collector.state.layouts import Layout, LayoutBook
+from condor_twisted.daemons.collector.state.layout_book import LayoutBook
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
     STAMPED_KEYS,
     is_plain_public,

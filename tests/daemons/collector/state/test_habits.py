@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import ExpressionText
-from condor_twisted.daemons.collector.state import kinds, layouts
+from condor_twisted.daemons.collector.state import kinds, layout_book
 from condor_twisted.daemons.collector.state.habits import (
     MAX_CHANGING,
     Shape,
@@ -330,8 +330,8 @@ class SlotHabitTests(SynchronousTestCase):
 
     def test_other_wanted_values(self) -> None:
         """What queries begin to ask for is right before and after it is captured."""
-        self.patch(layouts, "_ASKED_OFTEN", 1)
-        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+        self.patch(layout_book, "_ASKED_OFTEN", 1)
+        self.patch(layout_book, "_INCOME_OF_KNOWN", 1.0)
         for sequence in range(6, 12):
             self.send(slot(sequence, b"0.%d" % sequence), sequence)
             (found,) = self.pool.ask(5, {"Projection": "Memory LoadAvg Name Activity"})

@@ -9,13 +9,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue
-from condor_twisted.daemons.collector.state import layouts
+from condor_twisted.daemons.collector.state import layout_book
 from condor_twisted.daemons.collector.state.intake import Intake
-from condor_twisted.daemons.collector.state.layouts import (
-    Layout,
-    LayoutBook,
-    names_of,
-)
+from condor_twisted.daemons.collector.state.layout_book import LayoutBook
+from condor_twisted.daemons.collector.state.layouts import Layout, names_of
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.errors import RemoteProtocolError
 from condor_twisted.wire.messages import EncodedAd, MessageReader
@@ -212,8 +209,8 @@ class DifferenceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """What is asked for is to be at hand soon."""
-        self.patch(layouts, "_ASKED_OFTEN", 1)
-        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+        self.patch(layout_book, "_ASKED_OFTEN", 1)
+        self.patch(layout_book, "_INCOME_OF_KNOWN", 1.0)
 
     def _pools(self) -> tuple[Pool, Pool]:
         with_layouts, without = Pool(), Pool()

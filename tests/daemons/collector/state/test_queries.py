@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.constants.commands import Command
-from condor_twisted.daemons.collector.state import layouts
+from condor_twisted.daemons.collector.state import layout_book
 from condor_twisted.daemons.collector.state.query_plans import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.senders import Requester
@@ -274,7 +274,7 @@ class ProjectionTests(SynchronousTestCase):
 
     def test_patterns_of_projections(self) -> None:
         """Asked for often or seldom, ads of any layout give the same."""
-        self.patch(layouts, "_INCOME_OF_KNOWN", 1.0)
+        self.patch(layout_book, "_INCOME_OF_KNOWN", 1.0)
         plain = Pool()
         plain.state._updates._intake.book._max_layouts = 0
         plain.state._updates._intake.book._sightings = 1 << 60
