@@ -13,9 +13,8 @@ import socket
 import stat
 import string
 import tempfile
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
@@ -24,7 +23,8 @@ from twisted.python.failure import Failure
 
 from condor_twisted.classad.expressions import evaluate
 from condor_twisted.errors import CondorTwistedError
-from condor_twisted.protocols.clocks import monotonic_seconds
+from condor_twisted.protocols.answer_cache import AnswerCache
+from condor_twisted.protocols.bearer_tokens import find_bearer_token
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
 from condor_twisted.protocols.secret_files import SecretFiles
 from condor_twisted.protocols.tls_contexts import TlsContexts
@@ -33,6 +33,8 @@ from condor_twisted.security.steps import (
     DecodeMunge,
     EncodeMunge,
     EvaluateCondition,
+    FetchIssuerKeys,
+    FindBearerToken,
     LookupHost,
     LookupUser,
     MakeDirectory,
@@ -46,10 +48,10 @@ from condor_twisted.security.steps import (
     Step,
 )
 
-__all__ = ["AnswerCache", "Host", "HostNames", "confirmed_host_names", "run_in_threads"]
+if TYPE_CHECKING:
+    from condor_twisted.protocols.issuer_keys import IssuerKeys
 
-K = TypeVar("K")
-V = TypeVar("V")
+__all__ = ["AnswerCache", "Host", "HostNames", "confirmed_host_names", "run_in_threads"]
 
 #: How long a name that was found, or was not, is believed.
 FOUND_SECONDS = 60.0
@@ -59,8 +61,6 @@ LOOKUP_TIMEOUT_SECONDS = 5.0
 LOOKUPS_AT_ONCE = 4
 #: How many may wait for names; whoever comes then gets none.
 WAITING_COUNT = 1000
-#: How many answers are kept.
-KEPT_ANSWERS_COUNT = 10_000
 
 #: A random byte's character in a temporary name.
 _NAME_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode("ascii")
@@ -79,46 +79,6 @@ def run_in_threads(reactor: IReactorFromThreads) -> RunBlocking:
         return deferToThreadPool(reactor, pool, function, *arguments)
 
     return run
-
-
-class AnswerCache(Generic[K, V]):
-    """Answers that are believed for a while; bounded, oldest out first.
-
-    Args:
-        clock: Who says what time it is.
-        count: How many answers are kept.
-    """
-
-    __slots__ = ("_answers", "_count", "_seconds")
-
-    def __init__(self, clock: IReactorTime, count: int = KEPT_ANSWERS_COUNT) -> None:
-        self._seconds = monotonic_seconds(clock)
-        self._count = count
-        self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._answers)
-
-    def get(self, key: K) -> V | None:
-        """The answer, if there is one and it is still believed."""
-        kept = self._answers.get(key)
-        if kept is None:
-            return None
-        if kept[0] <= self._seconds():
-            del self._answers[key]
-            return None
-        return kept[1]
-
-    def put(self, key: K, answer: V, seconds: float) -> None:
-        """Keep an answer for so many seconds."""
-        self._answers[key] = (self._seconds() + seconds, answer)
-        self._answers.move_to_end(key)
-        if len(self._answers) > self._count:
-            self._answers.popitem(last=False)
-
-    def clear(self) -> None:
-        """Forget everything, as after a reconfiguration."""
-        self._answers.clear()
 
 
 def confirmed_host_names(address: str) -> tuple[str, ...]:
@@ -261,6 +221,8 @@ class Host:
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._files = SecretFiles()
         self._tls = TlsContexts()
+        self._clock = clock
+        self._issuer_keys: IssuerKeys | None = None
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
 
     def perform(self, step: Step) -> object:
@@ -304,7 +266,19 @@ class Host:
             return self.run_blocking(encode_munge, step.payload)
         if isinstance(step, DecodeMunge):
             return self.run_blocking(decode_munge, step.credential)
+        if isinstance(step, FindBearerToken):
+            return self.run_blocking(find_bearer_token, step.path)
+        if isinstance(step, FetchIssuerKeys):
+            return self._keys_of(step.issuer)
         raise TypeError(f"{type(step).__name__} is not a step of the host")
+
+    def _keys_of(self, issuer: str) -> object:
+        if self._issuer_keys is None:
+            # Only who takes SciTokens needs a client of the web.
+            from condor_twisted.protocols.issuer_keys import IssuerKeys
+
+            self._issuer_keys = IssuerKeys(self._clock)
+        return self._issuer_keys.get(issuer)
 
     def _near(
         self, directory: str, function: Callable[..., object], *arguments: object

@@ -49,6 +49,8 @@ __all__ = [
     "EnableProtection",
     "EncodeMunge",
     "EvaluateCondition",
+    "FetchIssuerKeys",
+    "FindBearerToken",
     "Handshake",
     "LookupHost",
     "LookupUser",
@@ -67,6 +69,8 @@ __all__ = [
     "enable_protection",
     "encode_munge",
     "evaluate_condition",
+    "fetch_issuer_keys",
+    "find_bearer_token",
     "lookup_host",
     "lookup_user",
     "make_directory",
@@ -265,6 +269,31 @@ class OpenTls:
 
 
 @dataclass(frozen=True, slots=True)
+class FindBearerToken:
+    """Find the token that this process bears. Answer: its text, or ``None``.
+
+    Args:
+        path: The file that the configuration names; ``None`` for the places where
+            such tokens usually are.
+    """
+
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchIssuerKeys:
+    """Get the keys that an issuer of tokens publishes.
+
+    Answer: a JSON Web Key Set as text, or ``None``.
+
+    Args:
+        issuer: An address that `condor_twisted.security.scitokens.is_issuer` takes.
+    """
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
 class EncodeMunge:
     """Have MUNGE vouch for our user. Answer: a credential, or ``None``."""
 
@@ -293,6 +322,8 @@ Step: TypeAlias = (
     | OpenTls
     | EncodeMunge
     | DecodeMunge
+    | FindBearerToken
+    | FetchIssuerKeys
 )
 
 #: A conversation that yields steps and returns its outcome.
@@ -384,3 +415,15 @@ def decode_munge(credential: str) -> Handshake[int | None]:
     """The user id that a credential vouches for."""
     uid: int | None = yield DecodeMunge(credential)
     return uid
+
+
+def find_bearer_token(path: str | None) -> Handshake[str | None]:
+    """The token that this process bears."""
+    token: str | None = yield FindBearerToken(path)
+    return token
+
+
+def fetch_issuer_keys(issuer: str) -> Handshake[str | None]:
+    """The keys that an issuer of tokens publishes."""
+    keys: str | None = yield FetchIssuerKeys(issuer)
+    return keys

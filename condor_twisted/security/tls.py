@@ -32,6 +32,7 @@ from condor_twisted.errors import (
 )
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader, MessageWriter
+from condor_twisted.wire.sinful import SinfulAddress
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TlsExchange",
     "TlsStatus",
+    "check_server",
     "matches_host",
     "name_of_peer",
     "one_line_name",
@@ -50,6 +52,7 @@ __all__ = [
 _MAX_BYTES: Final = 1 << 20
 _MAX_TURNS: Final = 256
 _KEY_BYTES: Final = 256
+_LENGTH_BYTES: Final = 4
 _MAX_NAME_CHARACTERS: Final = 1023
 _PROXY_EXTENSION: Final = "1.3.6.1.5.5.7.1.14"
 
@@ -116,13 +119,8 @@ class TlsExchange:
         """
         yield from self._take_turns(self._advance, first)
 
-    def send_data(self, data: bytes, first: bool) -> Handshake[None]:
-        """Send something within TLS.
-
-        Raises:
-            TlsFailed: The other side does not accept it.
-            RemoteProtocolError: The other side broke the rules.
-        """
+    def _send_data(self, data: bytes, first: bool) -> Handshake[None]:
+        """Send something within TLS."""
         remaining = bytearray(data)
         yield from self._take_turns(lambda: self._write(remaining), first)
 
@@ -133,7 +131,7 @@ class TlsExchange:
             TlsFailed: The client quits.
             RemoteProtocolError: The client broke the rules.
         """
-        yield from self.send_data(random_bytes(_KEY_BYTES), True)
+        yield from self._send_data(random_bytes(_KEY_BYTES), True)
 
     def receive_key(self) -> Handshake[None]:
         """Receive the random bytes; a client's part.
@@ -150,32 +148,54 @@ class TlsExchange:
 
         yield from self._take_turns(read, False)
 
-    def receive_data(
-        self, is_complete: Callable[[bytes], bool], accept: Callable[[bytes], bool]
-    ) -> Handshake[None]:
-        """Receive something within TLS and say whether it is accepted.
+    def receive_block(self, limit_bytes: int) -> Handshake[bytes]:
+        """Receive something of the client's within TLS, behind its length.
+
+        The client waits for `answer_block` afterwards.
 
         Args:
-            is_complete: Whether this is all of it.
-            accept: Whether it is accepted; asked once, of all of it.
+            limit_bytes: How long it may be.
+
+        Layout: four bytes of length, big-endian, then so many bytes.
 
         Raises:
-            TlsFailed: It was not accepted, or the client quits.
+            TlsFailed: The client quits, or the length is none; the client knows.
             RemoteProtocolError: The client broke the rules.
         """
         received = bytearray()
-
-        def read() -> TlsStatus:
-            status = self._read(received, _MAX_BYTES)
+        for _ in range(_MAX_TURNS // 2):
+            theirs = yield from self._receive()
+            if theirs in (TlsStatus.QUITTING, TlsStatus.ERROR):
+                raise TlsFailed(self._their_reason(self._advance, TlsStatus.HOLDING))
+            status = self._read(received, limit_bytes + _LENGTH_BYTES)
+            length = int.from_bytes(received[:_LENGTH_BYTES], "big")
+            if len(received) >= _LENGTH_BYTES and not 0 < length <= limit_bytes:
+                status = self._quit("a length that cannot be")
+            elif len(received) > length + _LENGTH_BYTES:
+                status = self._quit("more than there should be")
             if status is TlsStatus.QUITTING:
-                return status
-            if not is_complete(bytes(received)):
-                return TlsStatus.RECEIVING
-            return (
-                TlsStatus.HOLDING if accept(bytes(received)) else self._quit("refused")
-            )
+                yield from self._send(status, self._drain())
+                raise TlsFailed(self._problem or "we gave up")
+            complete = len(received) == length + _LENGTH_BYTES and length > 0
+            if complete and theirs is TlsStatus.HOLDING:
+                return bytes(received[_LENGTH_BYTES:])
+            yield from self._send(TlsStatus.RECEIVING, self._drain())
+        raise LimitExceeded("the turns of a TLS exchange", _MAX_TURNS)
 
-        yield from self._take_turns(read, False)
+    def answer_block(self, accepted: bool) -> Handshake[None]:
+        """Tell the client whether what it sent is accepted."""
+        status = TlsStatus.HOLDING if accepted else TlsStatus.QUITTING
+        yield from self._send(status, self._drain())
+
+    def send_block(self, data: bytes) -> Handshake[None]:
+        """Send something within TLS, behind its length.
+
+        Raises:
+            TlsFailed: The server does not accept it.
+            RemoteProtocolError: The server broke the rules.
+        """
+        length = len(data).to_bytes(_LENGTH_BYTES, "big")
+        yield from self._send_data(length + data, True)
 
     def quit_as_server(self) -> Handshake[None]:
         """Tell the client that we leave, where it waits for the random bytes."""
@@ -447,3 +467,52 @@ def matches_host(connection: Connection, host: str) -> bool:
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return bool(names) and str(names[0].value).lower() == host.lower()
     return True
+
+
+def check_server(
+    exchange: TlsExchange, dialled: str | None, skip_host: bool
+) -> Handshake[str]:
+    """See that the server is the host that was dialled; a client's part.
+
+    Args:
+        exchange: Whose handshake has ended.
+        dialled: The sinful string that was dialled.
+        skip_host: Whether any host will do.
+
+    Returns:
+        The server's name.
+
+    Raises:
+        TlsFailed: It is not, and the server knows.
+        RemoteProtocolError: The server broke the rules.
+    """
+    try:
+        return _name_of_server(exchange.connection, dialled, skip_host)
+    except TlsFailed as error:
+        problem = error
+    yield from exchange.quit_as_client()
+    raise problem
+
+
+def _name_of_server(
+    connection: Connection, dialled: str | None, skip_host: bool
+) -> str:
+    name = name_of_peer(connection)
+    if name is None:
+        raise TlsFailed("the server has no certificate")
+    if skip_host:
+        return name
+    host = _dialled_host(dialled)
+    if not host:
+        raise TlsFailed("the server was not dialled by a host name")
+    if not matches_host(connection, host):
+        raise TlsFailed(f"the server's certificate is not for {host}")
+    return name
+
+
+def _dialled_host(address: str | None) -> str | None:
+    """The host name in an address that was dialled, if there is one."""
+    try:
+        return SinfulAddress.parse(address or "").alias
+    except MalformedMessage:
+        return None

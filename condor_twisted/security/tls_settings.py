@@ -10,8 +10,10 @@ from typing import Final
 
 from condor_twisted.security.knobs import Knobs
 
-__all__ = ["CIPHERS_KNOB", "SSL_SWITCHES", "TlsSettings"]
+__all__ = ["CIPHERS_KNOB", "SKIP_HOST_CHECK", "SSL_SWITCHES", "TlsSettings"]
 
+#: Whether a client takes any host's certificate.
+SKIP_HOST_CHECK: Final = "SSL_SKIP_HOST_CHECK"
 CIPHERS_KNOB: Final = "AUTH_SSL_CIPHERLIST"
 _SERVER_CAS: Final = "AUTH_SSL_SERVER_USE_DEFAULT_CAS"
 _CLIENT_CAS: Final = "AUTH_SSL_CLIENT_USE_DEFAULT_CAS"

@@ -33,9 +33,12 @@ __all__ = [
     "POOL_KEY",
     "SigningKey",
     "Token",
+    "check_times",
     "create_token",
     "is_key_name",
     "parse_token",
+    "read_json_object",
+    "read_token_part",
     "scramble",
     "token_key",
 ]
@@ -247,27 +250,44 @@ class Token:
                 raise TokenRefused(f"the token's {name} is no plain text")
             if len(value) > _MAX_CLAIM_CHARACTERS:
                 raise TokenRefused(f"the token's {name} is too long")
-        times = {name: self._time(name) for name in ("exp", "iat", "nbf")}
-        expires, issued, begins = times["exp"], times["iat"], times["nbf"]
-        if expires is not None and expires < now:
-            raise TokenRefused("the token has expired")
-        if begins is not None and begins > now + _LEEWAY_SECONDS:
-            raise TokenRefused("the token is not valid yet")
-        if issued is not None:
-            if issued > now + _LEEWAY_SECONDS:
-                raise TokenRefused("the token is of the future")
-            if max_age_seconds is not None and now - issued > max_age_seconds:
-                raise TokenRefused("the token is too old")
+        check_times(self.claims, now, max_age_seconds)
 
-    def _time(self, name: str) -> float | None:
-        value = self.claims.get(name)
-        if value is None and name not in self.claims:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TokenRefused(f"the token's {name} is no time")
-        if not (math.isfinite(value) and 0 <= value <= _MAX_TIME):
-            raise TokenRefused(f"the token's {name} is no time")
-        return value
+
+def check_times(
+    claims: Mapping[str, object], now: float, max_age_seconds: int | None = None
+) -> None:
+    """See whether a token's times are times, and now is between them.
+
+    Args:
+        claims: What the token says.
+        now: Unix time.
+        max_age_seconds: How old it may be; ``None`` without a limit.
+
+    Raises:
+        TokenRefused: They are none, or it is not.
+    """
+    expires, issued, begins = (_time(claims, name) for name in ("exp", "iat", "nbf"))
+    if expires is not None and expires < now:
+        raise TokenRefused("the token has expired")
+    if begins is not None and begins > now + _LEEWAY_SECONDS:
+        raise TokenRefused("the token is not valid yet")
+    if issued is not None:
+        if issued > now + _LEEWAY_SECONDS:
+            raise TokenRefused("the token is of the future")
+        if max_age_seconds is not None and now - issued > max_age_seconds:
+            raise TokenRefused("the token is too old")
+
+
+def _time(claims: Mapping[str, object], name: str) -> float | None:
+    """One time of a token's; ``None`` if it has none."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TokenRefused(f"the token's {name} is no time")
+    if not (math.isfinite(value) and 0 <= value <= _MAX_TIME):
+        raise TokenRefused(f"the token's {name} is no time")
+    return value
 
 
 def _decode(part: str) -> bytes:
@@ -310,7 +330,26 @@ def _no_constant(text: str) -> object:
     raise ValueError(f"{text} is no JSON")
 
 
-def _read_object(part: str) -> dict[str, object]:
+def read_json_object(text: str) -> dict[str, object]:
+    """A JSON object: no name twice in it, and not too deep.
+
+    Raises:
+        TokenRefused: There is none.
+    """
+    try:
+        if _nesting(text) > _MAX_NESTING:
+            raise TokenRefused("brackets within brackets within brackets")
+        found = json.loads(
+            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
+    except ValueError as error:
+        raise TokenRefused("what should be JSON is none") from error
+    if not isinstance(found, dict):
+        raise TokenRefused("what should be a JSON object is none")
+    return found
+
+
+def read_token_part(part: str) -> dict[str, object]:
     """The JSON object in a part of a token.
 
     Raises:
@@ -318,16 +357,9 @@ def _read_object(part: str) -> dict[str, object]:
     """
     try:
         text = _decode(part).decode("utf-8")
-        if _nesting(text) > _MAX_NESTING:
-            raise TokenRefused("brackets within brackets in the token")
-        found = json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
-    except ValueError as error:
-        raise TokenRefused("a part of the token is no JSON") from error
-    if not isinstance(found, dict):
-        raise TokenRefused("a part of the token is no JSON object")
-    return found
+    except UnicodeDecodeError as error:
+        raise TokenRefused("a part of the token is no UTF-8") from error
+    return read_json_object(text)
 
 
 def parse_token(text: str, *, whole: bool = True) -> Token:
@@ -344,7 +376,7 @@ def parse_token(text: str, *, whole: bool = True) -> Token:
     parts = text.split(".")
     if len(parts) != (3 if whole else 2):
         raise TokenRefused("the token has not as many parts as one has")
-    header = _read_object(parts[0])
+    header = read_token_part(parts[0])
     algorithm, key_name = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in _HASHES:
         raise TokenRefused("the token is signed by an algorithm that is not taken")
@@ -356,7 +388,7 @@ def parse_token(text: str, *, whole: bool = True) -> Token:
         if len(signature) < 32:
             raise TokenRefused("the token's signature is too short")
     return Token(
-        ".".join(parts[:2]), algorithm, key_name, _read_object(parts[1]), signature
+        ".".join(parts[:2]), algorithm, key_name, read_token_part(parts[1]), signature
     )
 
 

@@ -26,6 +26,8 @@ from condor_twisted.security.steps import (
     DecodeMunge,
     EncodeMunge,
     EvaluateCondition,
+    FetchIssuerKeys,
+    FindBearerToken,
     LookupHost,
     LookupUser,
     MakeDirectory,
@@ -340,3 +342,11 @@ class SecretStepTests(SynchronousTestCase):
         self.patch(host_steps, "decode_munge", lambda credential: len(credential))
         self.assertEqual(self.answer(EncodeMunge(b"abc")), "M3")
         self.assertEqual(self.answer(DecodeMunge("abcd")), 4)
+
+    def test_scitokens(self) -> None:
+        """Tokens that we bear, and keys of issuers, are asked for at their places."""
+        path = os.path.join(self.directory, "bearer")
+        with open(path, "w") as file:
+            file.write("token\n")
+        self.assertEqual(self.answer(FindBearerToken(path)), "token")
+        self.assertIsNone(self.answer(FetchIssuerKeys("http://no-issuer")))

@@ -26,6 +26,8 @@ from condor_twisted.security.steps import (
     EnableProtection,
     EncodeMunge,
     EvaluateCondition,
+    FetchIssuerKeys,
+    FindBearerToken,
     Handshake,
     LookupHost,
     LookupUser,
@@ -157,6 +159,8 @@ class FakeHost:
     tls: Callable[[TlsSettings], Any] = lambda settings: None
     values: dict[bytes, object] = field(default_factory=dict)
     munge: dict[str, int] = field(default_factory=dict)
+    bearer_token: str | None = None
+    issuer_keys: dict[str, str] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
@@ -190,6 +194,10 @@ class FakeHost:
             return self.tls(step.settings)
         if isinstance(step, EvaluateCondition):
             return self.values.get(step.text)
+        if isinstance(step, FindBearerToken):
+            return self.bearer_token
+        if isinstance(step, FetchIssuerKeys):
+            return self.issuer_keys.get(step.issuer)
         if isinstance(step, EncodeMunge):
             return next(iter(self.munge), None)
         if isinstance(step, DecodeMunge):

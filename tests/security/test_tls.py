@@ -239,54 +239,66 @@ class MessageTests(SynchronousTestCase):
             self.assertRaises(RemoteProtocolError, side.outcome)
 
 
-class DataTests(SynchronousTestCase):
+class BlockTests(SynchronousTestCase):
     """Something of the client's within TLS."""
 
-    def run_data(self, data: bytes, accept: bool) -> tuple[Side[Any], Side[Any], bytes]:
-        """Send something; what the server got."""
-        got = b""
+    def run_block(
+        self, raw: bytes, accepted: bool = True, limit: int = 100_000
+    ) -> tuple[Side[Any], Side[Any]]:
+        """Send bytes, their length included; what each side comes to."""
 
-        def take(received: bytes) -> bool:
-            nonlocal got
-            got = received
-            return accept
-
-        def client() -> Handshake[str]:
+        def client() -> Handshake[Any]:
             exchange = TlsExchange(make_context(), server=False)
             yield from exchange.shake_hands(first=True)
             try:
-                yield from exchange.send_data(data, True)
+                yield from exchange._send_data(raw, True)
             except TlsFailed as error:
                 return str(error)
             return "sent"
 
-        def server() -> Handshake[str]:
+        def server() -> Handshake[Any]:
             exchange = TlsExchange(make_context(HOST), server=True)
             yield from exchange.shake_hands(first=False)
             try:
-                yield from exchange.receive_data(
-                    lambda received: len(received) >= len(data), take
-                )
+                data = yield from exchange.receive_block(limit)
             except TlsFailed as error:
                 return str(error)
-            return "taken"
+            yield from exchange.answer_block(accepted)
+            return data
 
         one, other = Side(client()), Side(server())
         pump(one, other)
-        return one, other, got
+        return one, other
 
     def test_accepted(self) -> None:
         """Both hold when it is accepted, however long it is."""
-        for length in (1, 100, 40_000):
-            one, other, got = self.run_data(b"x" * length, True)
-            self.assertEqual((one.outcome(), other.outcome()), ("sent", "taken"))
-            self.assertEqual(got, b"x" * length)
+        for length in (1, 100, 40_000, 100_000):
+            one, other = self.run_block(length.to_bytes(4, "big") + b"x" * length)
+            self.assertEqual((one.outcome(), other.outcome()), ("sent", b"x" * length))
 
     def test_refused(self) -> None:
-        """The server quits when it is not."""
-        one, other, _ = self.run_data(b"x", False)
+        """The client is told when it is not."""
+        one, other = self.run_block(b"\0\0\0\1x", accepted=False)
         self.assertEqual(one.outcome(), "the other side gave up")
-        self.assertEqual(other.outcome(), "refused")
+        self.assertEqual(other.outcome(), b"x")
+
+    def test_lengths(self) -> None:
+        """Lengths that cannot be, and more than was told, are refused at once."""
+        for raw, reason in (
+            (bytes(4), "a length that cannot be"),
+            (b"\xff\xff\xff\xff", "a length that cannot be"),
+            ((100_001).to_bytes(4, "big"), "a length that cannot be"),
+            (b"\0\0\0\1xy", "more than there should be"),
+        ):
+            one, other = self.run_block(raw)
+            self.assertEqual(other.outcome(), reason)
+            self.assertEqual(one.outcome(), "the other side gave up")
+
+    def test_turns_are_bounded(self) -> None:
+        """A client that never sends all of it is left."""
+        for raw in (b"", b"\0\0", b"\0\0\0\5abc"):
+            _, other = self.run_block(raw + b"")
+            self.assertIsInstance(other.error, (LimitExceeded, PeerClosed))
 
 
 class NameTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
 from condor_twisted.security.methods.idtokens import IdTokensMethod
 from condor_twisted.security.methods.munge import MungeMethod
 from condor_twisted.security.methods.password import PasswordMethod
+from condor_twisted.security.methods.scitokens import SciTokensMethod
 from condor_twisted.security.methods.ssl import SslMethod
 
 __all__ = [
@@ -34,6 +35,7 @@ METHODS: tuple[type[AuthenticationMethod], ...] = (
     PasswordMethod,
     IdTokensMethod,
     SslMethod,
+    SciTokensMethod,
     MungeMethod,
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import AuthenticationFailed, MalformedMessage, TlsFailed
+from condor_twisted.errors import AuthenticationFailed, TlsFailed
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.knobs import Knobs
@@ -24,18 +24,20 @@ from condor_twisted.security.methods.base import (
 from condor_twisted.security.steps import Handshake, open_tls
 from condor_twisted.security.tls import (
     TlsExchange,
-    matches_host,
+    check_server,
     name_of_peer,
     receive_status,
     send_status,
 )
-from condor_twisted.security.tls_settings import SSL_SWITCHES, TlsSettings
-from condor_twisted.wire.sinful import SinfulAddress
+from condor_twisted.security.tls_settings import (
+    SKIP_HOST_CHECK,
+    SSL_SWITCHES,
+    TlsSettings,
+)
 
 __all__ = ["SslMethod"]
 
 _UNMAPPED: Final = "ssl@unmapped"
-_SKIP_HOST_CHECK: Final = "SSL_SKIP_HOST_CHECK"
 _REQUIRE_CERTIFICATE: Final = "AUTH_SSL_REQUIRE_CLIENT_CERTIFICATE"
 _REQUIRE_MAPPING: Final = "AUTH_SSL_REQUIRE_CLIENT_MAPPING"
 
@@ -49,7 +51,7 @@ class SslMethod(AuthenticationMethod):
     domains = frozenset({"unmapped"})
     switches: ClassVar[Mapping[str, bool]] = {
         **SSL_SWITCHES,
-        _SKIP_HOST_CHECK: False,
+        SKIP_HOST_CHECK: False,
         _REQUIRE_MAPPING: False,
     }
 
@@ -80,39 +82,15 @@ class SslMethod(AuthenticationMethod):
                 else "the server cannot use its certificates"
             )
         exchange = TlsExchange(tls_context, server=False)
-        name: str | None = None
         try:
             yield from exchange.shake_hands(first=True)
-            problem: str | None = None
-            try:
-                name = self._check_server(context, exchange)
-            except TlsFailed as error:
-                problem = str(error)
-            if problem is not None:
-                yield from exchange.quit_as_client()
-                raise self.failure(problem)
+            name = yield from check_server(
+                exchange, context.ends.dialled, self.switch(context, SKIP_HOST_CHECK)
+            )
             yield from exchange.receive_key()
         except TlsFailed as error:
             raise self.failure(str(error)) from error
         return AuthResult(user=_UNMAPPED, authenticated_name=name)
-
-    def _check_server(self, context: MethodContext, exchange: TlsExchange) -> str:
-        """The name of the server, if it is the host that was dialled.
-
-        Raises:
-            TlsFailed: It is not.
-        """
-        name = name_of_peer(exchange.connection)
-        if name is None:
-            raise TlsFailed("the server has no certificate")
-        if self.switch(context, _SKIP_HOST_CHECK):
-            return name
-        host = _dialled_host(context.ends.dialled)
-        if not host:
-            raise TlsFailed("the server was not dialled by a host name")
-        if not matches_host(exchange.connection, host):
-            raise TlsFailed(f"the server's certificate is not for {host}")
-        return name
 
     def server(self, context: MethodContext) -> Handshake[AuthResult]:
         """Show our certificate, and see who the client is."""
@@ -160,11 +138,3 @@ class SslMethod(AuthenticationMethod):
         ):
             raise self.failure("the client's certificate is not mapped")
         return name
-
-
-def _dialled_host(address: str | None) -> str | None:
-    """The host name in an address that was dialled, if there is one."""
-    try:
-        return SinfulAddress.parse(address or "").alias
-    except MalformedMessage:
-        return None
