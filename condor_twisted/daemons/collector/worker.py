@@ -9,6 +9,8 @@ memory: what goes beyond ends the process, and its parent refuses the query.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import resource
 import signal
 import sys
@@ -21,6 +23,8 @@ __all__ = ["EVALUATION_SECONDS", "main", "serve"]
 EVALUATION_SECONDS = 0.5
 _MEMORY_BYTES = 1 << 30
 _MAX_ORDER_BYTES = 64 << 20
+#: ``PR_SET_PDEATHSIG`` of ``prctl(2)``.
+_SET_PARENT_DEATH_SIGNAL = 1
 
 
 def _restrict() -> None:
@@ -37,6 +41,17 @@ def _restrict() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def _end_with_parent() -> None:
+    """Do not go on for a collector that is no more, however it ended."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        raise SystemExit(1)
 
 
 def _set_budget() -> None:
@@ -65,6 +80,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Be a worker."""
+    _end_with_parent()
     _restrict()
     serve(sys.stdin.buffer, sys.stdout.buffer)
 
