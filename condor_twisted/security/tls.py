@@ -15,6 +15,8 @@ message of step 4 before it says so.
 
 The random bytes are not used: the key of the stream comes from the negotiation.
 
+Both sides of the exchange stand side by side, to be read against each other.
+
 Source: ``src/condor_io/condor_auth_ssl.cpp``.
 """
 
