@@ -5,7 +5,7 @@ groups, alternation, greedy and lazy repeats, anchors, word boundaries, the flag
 ``s``, ``m``, ``x`` and ``U``. What can only be matched by trying again and again, as
 references back and looks around, is recognized and refused.
 
-A parser is one thing: its node types and its descent stand in one module, if a long one.
+A parser is one thing: its node types and its descent stand in one module.
 
 Source: pcre2syntax(3).
 """
