@@ -24,7 +24,7 @@ from condor_twisted.daemons.collector.state.habits import (
     changed_keys,
 )
 from condor_twisted.daemons.collector.state.intake import Intake
-from condor_twisted.daemons.collector.state.layouts import Layout
+from condor_twisted.daemons.collector.state.layouts import MARKER_STRING, Layout
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.private_twins import (
     PrivateTwin,
@@ -379,30 +379,17 @@ class SlotReceiver:
         self, record: AdRecord, private: _Known, encoded: bytes, name: bytes
     ) -> None:
         """Store the private ad of a public one."""
-        now = record.last_heard_unix
-        twin: AdRecord
-        if encoded:
-            twin = PrivateTwin(
-                record.key,
-                encoded,
-                self._shapes.shape_between(encoded, changing_needles(encoded)),
-                name,
-                now,
-                self._intake.take,
-            )
-        else:
+        if not encoded:
             layout, _, body, private_lines = private
-            twin = AdRecord(
-                kinds.SLOT_PRIVATE,
-                record.key,
-                body + b"Name = " + name + b"\0",
-                layout.public_count + 1,
-                None,
-                private_lines,
-                b"LastHeardFrom = %d\0" % now,
-                1,
-                now,
-            )
+            encoded = _in_the_clear(layout.public_count, body, private_lines)
+        twin = PrivateTwin(
+            record.key,
+            encoded,
+            self._shapes.shape_between(encoded, changing_needles(encoded)),
+            name,
+            record.last_heard_unix,
+            self._intake.take,
+        )
         twin.identity = record.identity
         self._store.put(self._private, twin)
 
@@ -441,6 +428,15 @@ def _values_at_hand(
         value = values[changing]
         new[at] = value if plain or are_plain((value,)) else None
     return tuple(new)
+
+
+def _in_the_clear(
+    public_count: int, body: bytes, private_lines: tuple[bytes, ...]
+) -> bytes:
+    """An ad as it would have come on a stream that is not encrypted."""
+    secrets = b"".join([MARKER_STRING + line + b"\0" for line in private_lines])
+    count = public_count + len(private_lines)
+    return count.to_bytes(8, "big") + body + secrets + _TYPE_SLOTS
 
 
 def _is_plain_string(text: bytes) -> bool:
