@@ -94,6 +94,8 @@ class ExitCodeTests(SynchronousTestCase):
                 "from condor_twisted.errors import LocalProtocolError\n"
                 "from condor_twisted.tools.option_table import UsageError\n"
                 "from condor_twisted.tools.running import run\n"
+                # What runs the tests may itself be deaf to an interrupt.
+                "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                 f"async def start(reactor):\n    {body}\n"
                 "sys.exit(run(start))\n"
             )
