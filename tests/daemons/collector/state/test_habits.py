@@ -362,6 +362,26 @@ class SlotHabitTests(SynchronousTestCase):
         (found,) = self.pool.ask(10)
         self.assertIn('ZKMClaimId = "another"', found)
 
+    def test_twin_on_either_stream(self) -> None:
+        """A private ad that came encrypted is kept as one in the clear is."""
+        twins = self.pool.state.store.table(kinds.SLOT_PRIVATE).records
+        for sequence in range(6, 20):
+            lines = slot(sequence, b"0.6")
+            private = [STEADY[0], STEADY[2], b"UpdateSequenceNumber = %d" % sequence]
+            ads = [
+                EncodedAd(len(lines), text(*lines)),
+                EncodedAd(4, text(*private, b'ClaimId = "c1"')),
+            ]
+            self.pool.state.receive(0, ads, Sender("u@d", "FS", "u"), NOW)
+        encrypted = twins["slot1@host"]
+        assert isinstance(encrypted, PrivateTwin)
+        self.send(slot(19, b"0.6"), 19)
+        clear = twins["slot1@host"]
+        assert isinstance(clear, PrivateTwin)
+        self.assertIsNot(clear, encrypted)
+        self.assertEqual(clear.encoded, encrypted.encoded)
+        self.assertIs(clear.shape, encrypted.shape)
+
     def test_twin_goes_with_its_slot(self) -> None:
         """An invalidation takes a private ad that nobody has read."""
         self.send(slot(6, b"0.6"), 6)
