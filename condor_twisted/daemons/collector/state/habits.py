@@ -176,6 +176,26 @@ class ShapeBook:
             shape = self._shapes[key] = Shape(runs, widths)
         return shape
 
+    def follow(
+        self, shape: Shape, text: bytes, payload: bytes, start: int
+    ) -> tuple[Shape, _Values] | None:
+        """The shape and the values of an ad, if its runs are those of ``text``.
+
+        Args:
+            shape: The shape of ``text``.
+            text: An ad.
+            payload: What came.
+            start: Where the new ad begins in it.
+        """
+        values = shape.same(text, payload, start)
+        if values is not None:
+            return shape, values
+        values = shape.follow(text, payload, start)
+        if values is None:
+            return None
+        other = self.shape(shape.runs, tuple(map(len, values)))
+        return None if other is None else (other, values)
+
     def shape_between(self, text: bytes, needles: Iterable[bytes]) -> Shape | None:
         """The shape of a text whose changing values stand behind the needles.
 

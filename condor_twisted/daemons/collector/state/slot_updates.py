@@ -203,18 +203,13 @@ class SlotReceiver:
         layout, habit, shape = old.layout, old.habit, old.shape
         if layout is None or habit is None or shape is None or count != layout.count:
             return None
-        values = shape.same(old.body, payload, start)
-        if values is None:
-            values = shape.follow(old.body, payload, start)
-            if values is None:
-                return None
-            shape = self._shapes.shape(shape.runs, tuple(map(len, values)))
-            if shape is None:
-                return None
-        number = values[habit.sequence_at]
+        followed = self._shapes.follow(shape, old.body, payload, start)
+        if followed is None:
+            return None
+        number = followed[1][habit.sequence_at]
         if not number.isdigit() or len(number) > _MAX_DIGITS:
             return None
-        return shape, values
+        return followed
 
     def _store_followed(
         self,
@@ -261,18 +256,10 @@ class SlotReceiver:
         old = self._private.records.get(key)
         if not isinstance(old, PrivateTwin) or old.shape is None:
             return None
-        following = shape = old.shape
-        if shape.same(old.encoded, payload, at) is None:
-            values = shape.follow(old.encoded, payload, at)
-            if values is None:
-                return None
-            changed = self._shapes.shape(shape.runs, tuple(map(len, values)))
-            if changed is None:
-                return None
-            following = changed
-        if at + following.size != len(payload):
+        followed = self._shapes.follow(old.shape, old.encoded, payload, at)
+        if followed is None or at + followed[0].size != len(payload):
             return None
-        return old.follower(payload[at:], following, now)
+        return old.follower(payload[at:], followed[0], now)
 
     def _cut(
         self, payload: bytes, offset: int, likely: Layout | None = None
