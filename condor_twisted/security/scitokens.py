@@ -20,6 +20,7 @@ from condor_twisted.errors import TokenRefused
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.tokens import (
     check_times,
+    claim_text,
     read_json_object,
     read_token_part,
 )
@@ -93,8 +94,7 @@ class SciToken:
         return f"{self.issuer},{self.subject}"
 
     def _text(self, name: str) -> str:
-        value = self.claims.get(name)
-        return value if isinstance(value, str) else ""
+        return claim_text(self.claims, name)
 
     @property
     def is_wlcg(self) -> bool:

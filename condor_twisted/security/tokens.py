@@ -34,6 +34,7 @@ __all__ = [
     "SigningKey",
     "Token",
     "check_times",
+    "claim_text",
     "create_token",
     "is_key_name",
     "parse_token",
@@ -129,6 +130,12 @@ def token_key(signature: bytes, signed: str) -> bytes:
     return derive_secret_key(signature, SEED_A + signed.encode("ascii"), b"master ka")
 
 
+def claim_text(claims: Mapping[str, object], name: str) -> str:
+    """A claim that is a string; empty for one that is missing or is no string."""
+    value = claims.get(name)
+    return value if isinstance(value, str) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token that was read; nothing in it is proved.
@@ -148,8 +155,7 @@ class Token:
     signature: bytes = field(default=b"", repr=False)
 
     def _text(self, name: str) -> str:
-        value = self.claims.get(name)
-        return value if isinstance(value, str) else ""
+        return claim_text(self.claims, name)
 
     @property
     def issuer(self) -> str:
