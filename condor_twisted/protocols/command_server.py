@@ -324,11 +324,16 @@ class CommandServer:
             RemoteProtocolError: It is broken; drop it.
         """
         number = int.from_bytes(payload[:8], "big")
-        registration = self.admitted_raw(Transport.UDP, number, source[0])
-        if registration is None or len(payload) < _NUMBER_BYTES:
+        registration = self._raw_udp.get((number, source[0]))
+        if (
+            registration is None
+            or len(payload) < _NUMBER_BYTES
+            or self.sweep.seconds() - self._forgotten_at > REVALIDATE_SECONDS
+        ):
             return False
         self.counters.datagrams += 1
-        self._run_datagram(registration, payload, 8, False, datagram_peer(source), None)
+        peer = datagram_peer(source)
+        self._run_datagram(registration, payload, 8, False, peer, None)
         return True
 
     def _session_datagram(

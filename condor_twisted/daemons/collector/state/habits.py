@@ -65,21 +65,24 @@ _SEQUENCE: Final = lookup_key(attributes.UPDATE_SEQUENCE_NUMBER)
 #: Most are plain numbers, which are seen quicker by themselves.
 _PLAIN_VALUES = re.compile(rb"(?:[1-9][0-9]{0,17}\0|" + PLAIN_VALUE + rb"\0)*")
 
+#: No value is less: the first character behind the blank.
+_LEAST: Final = b"!"
+
 _Values = tuple[bytes, ...]
 
 
 def are_plain(values: _Values) -> bool:
     """Whether all values are plainly literals."""
     joined = b"\0".join((*values, b""))
-    return (
-        _PLAIN_VALUES.fullmatch(joined) is not None and joined.count(0) == len(values)
+    return _PLAIN_VALUES.fullmatch(joined) is not None and joined.count(0) == len(
+        values
     )
 
 
 def _are_values(values: _Values) -> bool:
     """Whether each could stand behind ``Name = ``: not empty, no NUL, no blank."""
     # The least of them tells how all begin: none is empty, none begins with a blank.
-    return not values or (min(values) >= b"!" and 0 not in b"".join(values))
+    return not values or (min(values) >= _LEAST and 0 not in b"".join(values))
 
 
 class Shape:
@@ -120,8 +123,10 @@ class Shape:
             return None
         values = self.values_of(payload, start)
         # In its old place and width a value ends before the NUL that its run
-        # begins with, but it may hold another one.
-        return values if _are_values(values) else None
+        # begins with, but it may hold another one. The rest is `_are_values`.
+        if values and (min(values) < _LEAST or 0 in b"".join(values)):
+            return None
+        return values
 
     def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The same for an ad whose values may have other widths."""

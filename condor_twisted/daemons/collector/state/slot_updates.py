@@ -148,7 +148,7 @@ class SlotReceiver:
             return None
         at += len(_NAME_LINE)
         name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
-        return self._public.records.get(decode_string(name))
+        return self._public.records.get(str(name, "utf-8", "surrogateescape"))
 
     def _follow_clear(
         self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
@@ -162,15 +162,19 @@ class SlotReceiver:
         if not payload.startswith(_TYPE_SLOTS, end):
             return None
         private_at = end + 2
-        twin: PrivateTwin | None = None
-        if private_at != len(payload):
-            twin = self._follow_private(old.key, payload, private_at, now)
-            if twin is None:
-                return None
+        if private_at == len(payload):
+            return self._store_followed(
+                old, payload[start:end], followed, sender, now
+            ), old
+        former = self._private.records.get(old.key)
+        if former is None:
+            return None
+        twin = self._follow_private(former, payload, private_at, now)
+        if twin is None:
+            return None
         record = self._store_followed(old, payload[start:end], followed, sender, now)
-        if twin is not None:
-            twin.identity = record.identity
-            self._store.put(self._private, twin)
+        twin.identity = record.identity
+        self._store.replace(self._private, former, twin)
         return record, old
 
     def _follow_cut(
@@ -241,14 +245,13 @@ class SlotReceiver:
             # What the newer one has at hand is looked up when a query wants it.
             record.habit = newest.habit_of(habit.keys)
             record.values = ()
-        self._store.put(self._public, record, habit)
+        self._store.replace(self._public, old, record, habit)
         return record
 
     def _follow_private(
-        self, key: str, payload: bytes, at: int, now: int
+        self, old: AdRecord, payload: bytes, at: int, now: int
     ) -> PrivateTwin | None:
         """The private ad behind a public one, if it is as it was."""
-        old = self._private.records.get(key)
         if not isinstance(old, PrivateTwin) or old.shape is None:
             return None
         shape = old.shape
@@ -320,7 +323,7 @@ class SlotReceiver:
         record.values = layout.values(found)
         if not layout.secret_groups and layout.is_like(old.layout):
             self._learn(layout, old, record)
-        self._store.put(self._public, record)
+        self._store.replace(self._public, old, record)
         if private is not None:
             self._store_private(record, private, encoded, name)
         return record, old
