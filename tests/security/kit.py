@@ -84,6 +84,14 @@ class DictKnobs:
         """The value, or nothing."""
         return self.values.get(name.upper())
 
+    def spelling_of(self, name: str) -> str | None:
+        """The name, where it has a value."""
+        return name if self.text(name) else None
+
+    def source_of(self, name: str) -> str | None:
+        """One place for all."""
+        return "<knobs>" if self.text(name) else None
+
     def integer(self, name: str, default: int) -> int:
         """The value as an integer."""
         value = self.text(name)
