@@ -259,10 +259,11 @@ class ServerConnection:
                     error=escaped(str(failure.value)),
                 )
                 if isinstance(failure.value, NoMethodSucceeded):
-                    # The client has been told, and shall read it.
+                    # Where nothing broke off, the client was told, and shall read it.
                     self._log_attempts(failure.value.attempts)
-                    self.channel.lose()
-                    return
+                    if failure.value.__cause__ is None:
+                        self.channel.lose()
+                        return
             else:
                 _log.failure("a handshake raised what it must not", failure)
         self.channel.abort()

@@ -23,7 +23,7 @@ Source: ``src/condor_io/condor_secman.cpp: SecManStartCommand``.
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue
@@ -42,6 +42,7 @@ from condor_twisted.security.context import (
     SecurityState,
     session_peer,
 )
+from condor_twisted.security.explanation import WANT_EXPLANATION
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
@@ -52,6 +53,11 @@ from condor_twisted.security.method_loop import Authenticated, authenticate_clie
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
+from condor_twisted.security.outgoing import (
+    CommandStart,
+    Established,
+    NegotiationRecord,
+)
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.pod_ads import (
     PodAd,
@@ -81,8 +87,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 __all__ = [
-    "CommandStart",
-    "Established",
     "connect",
     "find_session",
     "read_query_reply",
@@ -93,56 +97,6 @@ __all__ = [
 _NONCE_BYTES: Final = 33
 _MAX_VALID_COMMANDS: Final = 1000
 _RESUME_ANSWERS_SINCE: Final = (9, 9, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandStart:
-    """What a client wants to start.
-
-    Args:
-        command: The command; DC_AUTHENTICATE for a session alone, DC_SEC_QUERY to ask.
-        about: With these two: the command that it is about.
-        request_authentication: Prefer authentication, whatever the knobs say.
-        session_id: The session to use, where we have it.
-        fresh: Negotiate anew, even if there is a session.
-        temporary: Want a session that ends soon.
-        tag: The context whose sessions are not shared with others.
-    """
-
-    command: int
-    about: int | None = None
-    request_authentication: bool = False
-    session_id: str | None = None
-    fresh: bool = False
-    temporary: bool = False
-    tag: str = ""
-
-    @property
-    def subject(self) -> int:
-        """The command whose permission is in question."""
-        return self.command if self.about is None else self.about
-
-
-@dataclass(frozen=True, slots=True)
-class Established:
-    """A channel on which the command's own messages may follow.
-
-    Args:
-        peer: Who the server is, and what the channel has proved.
-        session: The session, new or resumed.
-        encrypted: Whether messages are encrypted, and so carry string lengths.
-        resumed: The session is an old one.
-    """
-
-    peer: Peer
-    session: SecuritySession
-    encrypted: bool
-    resumed: bool
-
-    @property
-    def own_user(self) -> str | None:
-        """Who the server says we are."""
-        return self.session.own_user
 
 
 def wants_negotiation(policies: Policies) -> bool:
@@ -317,16 +271,20 @@ class _NewSession:
         if policy.problem is not None:
             raise PolicyMismatch("Policy", f"nothing usable: {policy.problem}", "any")
         self.policy: SidePolicy = policy
+        self.record = start.record or NegotiationRecord()
+        self.record.ends, self.record.policy = context.ends, policy
         self.own_key: EllipticCurvePrivateKey = self.security.make_key()
 
     def run(self) -> Handshake[Established]:
         """The messages of the negotiation."""
         yield from send_message(self._request())
-        reply = parse_pod_message((yield from receive_message()))
-        agreed = ServerReply(reply, self.policy)
+        record = self.record
+        reply = record.answer = parse_pod_message((yield from receive_message()))
+        agreed = record.agreed = ServerReply(reply, self.policy)
         authenticated: Authenticated | None = None
         if agreed.authenticate:
             authenticated = yield from self._authenticate(reply, agreed)
+            record.authenticated = authenticated
         key: SessionKey | None = None
         encrypted = False
         if agreed.key_text is not None and agreed.crypto_method is not None:
@@ -336,9 +294,10 @@ class _NewSession:
             yield from enable_protection(step)
             encrypted = step.encrypts
         reader = MessageReader((yield from receive_message()), encrypted=encrypted)
-        verdict = read_pod_ad(reader)
+        verdict = record.verdict = read_pod_ad(reader)
         reader.end_of_message()
         session = self._make_session(agreed, key, authenticated, verdict)
+        record.session = session
         ends = self.context.ends
         peer = session_peer(session, ends.peer_address, ends.peer_port)
         peer = replace(peer, user=session.user, method=session.method)
@@ -371,6 +330,8 @@ class _NewSession:
             pairs["TrustDomain"] = security.trust_domain
         if security.host.parent_id is not None:
             pairs["ParentUniqueID"] = security.host.parent_id
+        if self.start.explain:
+            pairs[WANT_EXPLANATION] = True
         _put_command(pairs, self.context, self.start)
         writer = MessageWriter()
         writer.put_int(DC_AUTHENTICATE)
@@ -384,6 +345,7 @@ class _NewSession:
         method_context = MethodContext(
             self.security, self.context.ends, Permission.CLIENT, reply, agreed.version
         )
+        self.record.attempts = method_context.attempts
         try:
             return (yield from authenticate_client(method_context, agreed.methods))
         except NoMethodSucceeded:

@@ -6,6 +6,9 @@ Repeat:
 2.  S: int bit      the first of the *server's* list that the mask has; 0 for none
 3.  the method's own messages
 
+A conversation that breaks off in the middle of a method is told like a failed method,
+together with the methods that failed before it.
+
 A success ends it, and the server sends one more message, ``int 0``: it has no key to
 hand over, because the key comes from the exchange in the negotiation. After a failure
 the client takes the method off its list; a bit of 0 is the end for both.
@@ -23,9 +26,11 @@ from typing import Final
 from condor_twisted.errors import (
     AuthenticationFailed,
     FailedAttempt,
+    HandshakeTimedOut,
     LimitExceeded,
     MalformedMessage,
     NoMethodSucceeded,
+    RemoteProtocolError,
     SecurityError,
 )
 from condor_twisted.security.host_patterns import parse_ip
@@ -137,7 +142,7 @@ def authenticate_server(
         RemoteProtocolError: The client broke the rules.
     """
     usable = _methods_of(methods)
-    attempts: list[FailedAttempt] = []
+    attempts = context.attempts
     for _ in range(MAX_ROUNDS):
         mask = yield from receive_int()
         method = next((each for each in usable if mask & each.bit), None)
@@ -151,6 +156,11 @@ def authenticate_server(
         except AuthenticationFailed as error:
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             continue
+        except (RemoteProtocolError, HandshakeTimedOut) as error:
+            if not attempts:
+                raise
+            attempts.append(FailedAttempt(method.used_name, str(error)))
+            raise NoMethodSucceeded(attempts, methods) from error
         accepted = _accept(context, method, result)
         yield from send_int(_HAS_NO_KEY)
         return accepted
@@ -171,7 +181,7 @@ def authenticate_client(
         RemoteProtocolError: The server broke the rules.
     """
     untried = _methods_of(methods)
-    attempts: list[FailedAttempt] = []
+    attempts = context.attempts
     for _ in range(MAX_ROUNDS):
         yield from send_int(sum(each.bit for each in untried))
         bit = yield from receive_int()
@@ -187,6 +197,9 @@ def authenticate_client(
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             untried.remove(method)
             continue
+        except (RemoteProtocolError, HandshakeTimedOut) as error:
+            attempts.append(FailedAttempt(method.used_name, str(error)))
+            raise NoMethodSucceeded(attempts, methods) from error
         if (yield from receive_int()) != _HAS_NO_KEY:
             raise SecurityError("the server wants to hand over a key of its own")
         return _accept(context, method, result)

@@ -25,12 +25,14 @@ Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
 from condor_twisted.errors import (
     AuthorizationDenied,
+    FailedAttempt,
     MalformedMessage,
     NoMethodSucceeded,
     PolicyMismatch,
@@ -48,6 +50,12 @@ from condor_twisted.security.context import (
     SecurityState,
     session_peer,
 )
+from condor_twisted.security.explanation import (
+    WANT_EXPLANATION,
+    explain,
+    explanation_pairs,
+    may_be_told,
+)
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
@@ -60,6 +68,7 @@ from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.pod_ads import PodAd, parse_pod_message, put_pod_ad
 from condor_twisted.security.policy import Agreement, FeatureLevel, reconcile
+from condor_twisted.security.requested_rule import find_requested_rule
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
@@ -80,7 +89,7 @@ if TYPE_CHECKING:
         EllipticCurvePublicKey,
     )
 
-__all__ = ["Admission", "find_requested_rule", "serve"]
+__all__ = ["Admission", "serve"]
 
 _NONCE_BYTES: Final = 33
 _MAX_TEXT_BYTES: Final = 1024
@@ -113,31 +122,6 @@ class Admission:
     session: SecuritySession | None
     encrypted: bool
     resumed: bool
-
-
-def find_requested_rule(security: SecurityState, ad: PodAd) -> tuple[int, CommandRule]:
-    """The command in an ad, and the rule of the command that it is about.
-
-    Raises:
-        MalformedMessage: There is no command.
-        AuthorizationDenied: The command is not registered; a client gets no answer.
-    """
-    command = ad.integer("Command")
-    if command is None:
-        raise MalformedMessage("a negotiation without a command")
-    number: int | None = command
-    if command in (DC_AUTHENTICATE, DC_SEC_QUERY):
-        number = ad.integer("AuthCommand")
-        if number is None:
-            raise MalformedMessage("a negotiation about no command")
-    assert number is not None
-    rule = security.rules.find(number)
-    if rule is None:
-        raise AuthorizationDenied(number, f"command {number} is not registered")
-    if "Cookie" in ad:
-        # We never make one: a daemon calls itself without a connection.
-        raise AuthorizationDenied(number, "a cookie that was never made")
-    return command, rule
 
 
 def serve(
@@ -301,6 +285,7 @@ class _NewSession:
         self.policy = self.security.policies.of(rule.permission, forced)
         self.version = ad.bounded_string("RemoteVersion", _MAX_TEXT_BYTES)
         self.agreement: Agreement = reconcile(ad, self.policy)
+        self.attempts: Sequence[FailedAttempt] = ()
         self.peer_key: EllipticCurvePublicKey | None = None
         text = ad.bounded_string("ECDHPublicKey", _MAX_KEY_TEXT_BYTES)
         if text is not None:
@@ -361,7 +346,12 @@ class _NewSession:
         session.valid_commands = self.security.rules.valid_commands(
             self.rule.permission, peer.is_mapped
         )
-        yield from self._send_session(session, decision, encrypted)
+        reasons: Mapping[str, str] = {}
+        if self.command == DC_SEC_QUERY and self.ad.boolean(WANT_EXPLANATION):
+            told = explain(self.security, self.policy, self.attempts, peer, decision)
+            if (yield from may_be_told(self.context, peer)):
+                reasons = explanation_pairs(told)
+        yield from self._send_session(session, decision, encrypted, reasons)
         if not decision.allowed:
             return Admission(None, self.rule, peer, decision, None, encrypted, False)
         self.security.incoming.add(session)
@@ -420,6 +410,7 @@ class _NewSession:
             self.ad,
             self.version,
         )
+        self.attempts = method_context.attempts
         try:
             return (yield from authenticate_server(method_context, methods))
         except NoMethodSucceeded:
@@ -468,10 +459,15 @@ class _NewSession:
         return session
 
     def _send_session(
-        self, session: SecuritySession, decision: Decision, encrypted: bool
+        self,
+        session: SecuritySession,
+        decision: Decision,
+        encrypted: bool,
+        reasons: Mapping[str, str],
     ) -> Handshake[None]:
         """Tell the client its session, and whether it may."""
         pairs: dict[str, LiteralValue] = {
+            **reasons,
             "Sid": session.id,
             "User": session.user,
             "ReturnCode": "AUTHORIZED" if decision.allowed else "DENIED",

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import CondorTwistedError, PeerClosed
+from condor_twisted.errors import CondorTwistedError, NoMethodSucceeded, PeerClosed
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.credentials import find_tokens
@@ -365,7 +365,7 @@ class Side(Generic[T]):
             return
         try:
             self.handshake.throw(PeerClosed("the peer went away"))
-        except PeerClosed as error:
+        except (PeerClosed, NoMethodSucceeded) as error:
             self.done, self.error = True, error
 
     def outcome(self) -> T:

@@ -20,8 +20,6 @@ from condor_twisted.errors import (
     SessionUnknown,
 )
 from condor_twisted.security.connecting import (
-    CommandStart,
-    Established,
     connect,
     find_session,
     read_query_reply,
@@ -30,6 +28,7 @@ from condor_twisted.security.connecting import (
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.key_exchange import encode_public_key, make_private_key
+from condor_twisted.security.outgoing import CommandStart, Established
 from condor_twisted.security.pod_ads import put_pod_ad, read_pod_ad
 from condor_twisted.security.serving import serve
 from condor_twisted.wire.messages import MessageReader, MessageWriter

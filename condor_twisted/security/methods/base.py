@@ -16,7 +16,7 @@ from typing import ClassVar, Final, Protocol
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import AuthenticationFailed, TrailingData
+from condor_twisted.errors import AuthenticationFailed, FailedAttempt, TrailingData
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.knobs import Knobs
@@ -112,6 +112,7 @@ class MethodContext:
         permission: The level of the command (server), or CLIENT.
         peer_ad: The other side's ad of this negotiation.
         peer_version: The ``$CondorVersion$`` that it announced.
+        attempts: The methods that were tried in vain so far.
     """
 
     security: MethodSecurity
@@ -119,6 +120,7 @@ class MethodContext:
     permission: Permission
     peer_ad: PodAd
     peer_version: str | None
+    attempts: list[FailedAttempt] = field(default_factory=list, compare=False)
 
 
 class AuthenticationMethod(ABC):
