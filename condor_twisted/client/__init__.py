@@ -10,6 +10,7 @@ For asyncio programs see `condor_twisted.aio`.
 """
 
 from condor_twisted.client.command_client import CommandClient
+from condor_twisted.client.ping import PingResult
 from condor_twisted.client.pool import Advertised, Location, Pool
 from condor_twisted.client.queries import AdKind, Query, ad_kind
 
@@ -18,6 +19,7 @@ __all__ = [
     "Advertised",
     "CommandClient",
     "Location",
+    "PingResult",
     "Pool",
     "Query",
     "ad_kind",

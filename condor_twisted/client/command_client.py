@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from condor_twisted.client.ping import PingResult, ping
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.commands import CommandOpener
@@ -100,6 +101,7 @@ class CommandClient:
         command: int,
         *,
         raw: bool | None = None,
+        timeout_seconds: float | None = None,
     ) -> Deferred[ClientChannel]:
         """Start a command.
 
@@ -107,13 +109,45 @@ class CommandClient:
             address: Where the daemon is.
             command: The command's number.
             raw: Without or with a negotiation, whatever the policy says.
+            timeout_seconds: How long connecting may take, and again authentication
+                with all that belongs to it.
 
         Returns:
             A `Deferred` of the channel for the command's own messages. It fails as
             `condor_twisted.protocols.commands.CommandOpener.open` does. Cancelling
             it gives up.
         """
-        return self.opener.open(address, command, raw=raw)
+        return self.opener.open(
+            address, command, raw=raw, timeout_seconds=timeout_seconds
+        )
+
+    def ping(
+        self,
+        address: SinfulAddress | str,
+        about: str | int = "WRITE",
+        *,
+        explain: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Deferred[PingResult]:
+        """Ask a daemon whether it would run a command for us, without running it.
+
+        Args:
+            address: Where the daemon is.
+            about: A level of authorization, a command's name, or its number.
+            explain: Ask for the daemon's reasons as well. Our own daemons tell them
+                to users who are authenticated and hold READ, and to administrators.
+            timeout_seconds: As for `start`.
+
+        Returns:
+            A `Deferred` of the result, whether the answer is yes or no; every
+            negotiation is a new one. It fails only where nobody was asked: with
+            Twisted's ``ConnectError`` or ``DNSLookupError``, or with
+            `LocalProtocolError` for an address or a command that is none. Cancelling
+            it gives up.
+        """
+        return ping(
+            self, address, about, explain=explain, timeout_seconds=timeout_seconds
+        )
 
     def send_datagram(
         self,

@@ -206,9 +206,19 @@ class ClientChannel:
         self.channel.raise_limits()
 
     def negotiate(
-        self, ends: ChannelEnds, start: CommandStart, host: HostSteps
+        self,
+        ends: ChannelEnds,
+        start: CommandStart,
+        host: HostSteps,
+        timeout_seconds: float,
     ) -> Deferred[ClientChannel]:
         """Negotiate or resume a session.
+
+        Args:
+            ends: The two ends of the connection.
+            start: What is wanted.
+            host: Performs what blocks.
+            timeout_seconds: How long it may take.
 
         Returns:
             A `Deferred` of this channel, ready; it fails as
@@ -217,7 +227,7 @@ class ClientChannel:
         context = HandshakeContext(self._opener.security, ends)
         driver = HandshakeDriver(connect(context, start), self.channel, host)
         self._driver = driver
-        self._expect("the handshake", self._opener.handshake_seconds)
+        self._expect("the handshake", timeout_seconds)
 
         def ended(outcome: Any) -> Any:
             self._driver = None

@@ -148,6 +148,7 @@ class CommandOpener:
         *,
         raw: bool | None = None,
         start: CommandStart | None = None,
+        timeout_seconds: float | None = None,
     ) -> Deferred[ClientChannel]:
         """Open a command.
 
@@ -156,12 +157,16 @@ class CommandOpener:
             command: The command's number.
             raw: Without or with a negotiation, whatever the policy says.
             start: What else is wanted of the negotiation.
+            timeout_seconds: How long it may take until the connection stands, and
+                again until the handshake has ended; what `dialling` and this opener
+                say by default.
 
         Returns:
             A `Deferred` of a channel for the command's own messages. It fails with
             Twisted's ``ConnectError``, with a `SecurityError`, with
             `HandshakeTimedOut`, or with `CommandRefused` where the server just
-            closed. Cancelling it closes the connection.
+            closed; where methods had failed by then, with a `NoMethodSucceeded` that
+            names each with its reason. Cancelling it closes the connection.
         """
         try:
             target = _Target.of(address)
@@ -170,7 +175,7 @@ class CommandOpener:
         wanted = CommandStart(command) if start is None else start
         if raw is None:
             raw = not wants_negotiation(self.security.policies)
-        return self._open(target, wanted, raw)
+        return self._open(target, wanted, raw, timeout_seconds)
 
     def close(self) -> Deferred[Any]:
         """Give up the port for datagrams, and every deadline."""
@@ -182,11 +187,19 @@ class CommandOpener:
 
     @inlineCallbacks
     def _open(
-        self, target: _Target, start: CommandStart, raw: bool
+        self,
+        target: _Target,
+        start: CommandStart,
+        raw: bool,
+        timeout_seconds: float | None = None,
     ) -> Generator[Deferred[Any], Any, ClientChannel]:
+        dialling, handshake_seconds = self.dialling, self.handshake_seconds
+        if timeout_seconds is not None:
+            dialling = replace(dialling, connect_seconds=timeout_seconds)
+            handshake_seconds = timeout_seconds
         for attempt in (1, 2):
             channel = ClientChannel(self, target.address, start.command)
-            endpoint = client_endpoint(self.reactor, target.address, self.dialling)
+            endpoint = client_endpoint(self.reactor, target.address, dialling)
             yield endpoint.connect(_ChannelFactory(channel))
             transport: Any = channel.channel.transport
             if transport is None:
@@ -196,7 +209,7 @@ class CommandOpener:
                 channel.start_raw(ends)
                 return channel
             try:
-                yield channel.negotiate(ends, start, self.host)
+                yield channel.negotiate(ends, start, self.host, handshake_seconds)
             except SessionUnknown:
                 if attempt == 2:
                     raise

@@ -177,8 +177,12 @@ def _check_server(
         decision = authorizer.decide(
             Permission.CLIENT, peer.address, peer.user, None, names
         )
+    if start.record is not None:
+        start.record.server_decision = decision
     if not decision.allowed:
-        raise AuthorizationDenied(start.command, decision.reason)
+        raise AuthorizationDenied(
+            start.command, f"we do not talk to this server: {decision.because}"
+        )
 
 
 def _put_command(
@@ -432,13 +436,12 @@ def _command_numbers(text: str) -> list[int]:
     ]
 
 
-def read_query_reply(payload: bytes, encrypted: bool) -> PodAd:
+def read_query_reply(reader: MessageReader) -> PodAd:
     """The server's second ad after DC_SEC_QUERY: ``AuthorizationSucceeded`` and more.
 
     Raises:
         RemoteProtocolError: It is no such ad.
     """
-    reader = MessageReader(payload, encrypted=encrypted)
     ad = read_pod_ad(reader)
     reader.end_of_message()
     return ad

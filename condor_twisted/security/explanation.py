@@ -30,6 +30,7 @@ from condor_twisted.security.identity_map import IdentityMap
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import unusable_methods
+from condor_twisted.security.outgoing import NegotiationRecord
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.policy import SidePolicy
@@ -41,6 +42,7 @@ __all__ = [
     "Explanation",
     "Wish",
     "explain",
+    "explain_client",
     "explanation_pairs",
     "map_rule",
     "may_be_told",
@@ -205,22 +207,58 @@ def explain(
         known = peer.authenticated_name or peer.user
         identity = f"{peer.method} says {known}"
         mapping = map_rule(security, peer.method, peer.authenticated_name)
-    limits, knob, line = peer.limits, decision.knob, decision.line
-    if knob is not None and line is None:
-        line = f"nothing in {knob.name}"
-    return Explanation(
+    limits = peer.limits
+    return replace(
+        _explained(security, policy, attempts, decision),
+        identity=identity,
+        mapping=mapping,
+        limits=None if limits is None else ", ".join(each.name for each in limits),
+    )
+
+
+def _explained(
+    security: SecurityState,
+    policy: SidePolicy,
+    attempts: Sequence[FailedAttempt],
+    decision: Decision | None,
+) -> Explanation:
+    """What both sides can say in the same way."""
+    told = Explanation(
         level=policy.permission.name,
         wishes=wishes_of(policy, security.knobs),
         left_out=methods_left_out(security, policy.permission),
         attempts=tuple(f"{each.method}: {each.reason}" for each in attempts),
-        identity=identity,
-        mapping=mapping,
-        limits=None if limits is None else ", ".join(each.name for each in limits),
+    )
+    if decision is None:
+        return told
+    knob, line = decision.knob, decision.line
+    if knob is not None and line is None:
+        line = f"nothing in {knob.name}"
+    return replace(
+        told,
         reason=decision.reason,
         line=line,
         source=None if knob is None else knob.source,
         unset=decision.unset,
     )
+
+
+def explain_client(security: SecurityState, record: NegotiationRecord) -> Explanation:
+    """What a client did about a command.
+
+    Args:
+        security: The client's security.
+        record: How far its negotiation came.
+    """
+    policy = record.policy or security.policies.of(Permission.CLIENT)
+    identity = mapping = None
+    found = record.authenticated
+    if found is not None:
+        name = found.result.authenticated_name
+        identity = f"{found.method} says {name or found.user or 'nothing'}"
+        mapping = None if name is None else map_rule(security, found.method, name)
+    told = _explained(security, policy, record.attempts, record.server_decision)
+    return replace(told, identity=identity, mapping=mapping)
 
 
 def explanation_pairs(told: Explanation) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from condor_twisted.errors import FailedAttempt
+from condor_twisted.security.authorization import Decision
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.method_loop import Authenticated
 from condor_twisted.security.peer import Peer
@@ -33,6 +34,7 @@ class NegotiationRecord:
         authenticated: What came of the method that succeeded.
         verdict: The server's last ad: who we are, and whether we may.
         session: The session, once there is one.
+        server_decision: Whether our own lists let us talk to this server.
     """
 
     ends: ChannelEnds | None = None
@@ -43,6 +45,7 @@ class NegotiationRecord:
     authenticated: Authenticated | None = None
     verdict: PodAd | None = None
     session: SecuritySession | None = None
+    server_decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Final = (
     ("status", "condor_twisted.tools.status.command", "show what a collector knows"),
     ("advertise", "condor_twisted.tools.advertise", "tell a collector of ads"),
+    (
+        "ping",
+        "condor_twisted.tools.ping.command",
+        "ask a daemon whether it would do something for us, and why not",
+    ),
 )
 
 

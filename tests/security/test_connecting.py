@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -516,7 +516,7 @@ class SmallTests(SynchronousTestCase):
     def test_query_reply(self) -> None:
         """The answer to DC_SEC_QUERY is one ad and nothing else."""
         payload = ad_message(True, AuthorizationSucceeded=True)
-        ad = read_query_reply(payload, True)
+        ad = read_query_reply(MessageReader(payload, encrypted=True))
         self.assertIs(ad.boolean("AuthorizationSucceeded"), True)
-        read: Callable[[bytes, bool], object] = read_query_reply
-        self.assertRaises(RemoteProtocolError, read, payload + b"\0", True)
+        longer = MessageReader(payload + b"\0", encrypted=True)
+        self.assertRaises(RemoteProtocolError, read_query_reply, longer)

@@ -21,6 +21,7 @@ from condor_twisted.security.negotiation import (
     serve,
 )
 from condor_twisted.security.steps import Handshake, PathKind, PathStatus
+from condor_twisted.wire.messages import MessageReader
 from tests.security.kit import (
     Played,
     Recording,
@@ -178,7 +179,9 @@ class RecordedClientTests(SynchronousTestCase):
                 for message in played.left_over[:1]:
                     if recording.vector["name"] == "resume":
                         continue
-                    reply = read_query_reply(message, established.encrypted)
+                    reply = read_query_reply(
+                        MessageReader(message, encrypted=established.encrypted)
+                    )
                     self.assertIs(reply.boolean("AuthorizationSucceeded"), True)
 
     def test_denied(self) -> None:
