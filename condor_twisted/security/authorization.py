@@ -101,8 +101,8 @@ class Decision:
     def because(self) -> str:
         """The reason, and the configuration that made it."""
         if self.knob is None:
-            nobody = " and ".join(self.unset)
-            return f"{self.reason}; not set: {nobody}" if nobody else self.reason
+            unset = ", ".join(self.unset)
+            return f"{self.reason}; none is set of {unset}" if unset else self.reason
         line = self.line or f"nothing in {self.knob.name}"
         return f"{self.reason}; {line}, {self.knob.source}"
 

@@ -33,7 +33,11 @@ from condor_twisted.security.methods import unusable_methods
 from condor_twisted.security.outgoing import NegotiationRecord
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.pod_ads import PodAd
-from condor_twisted.security.policy import SidePolicy
+from condor_twisted.security.policy import (
+    FeatureLevel,
+    SidePolicy,
+    parse_configured_level,
+)
 from condor_twisted.security.steps import Handshake, lookup_host
 
 __all__ = [
@@ -62,6 +66,8 @@ WISHES: Final = (
     "AuthMethods",
     "CryptoMethods",
 )
+#: What is wished for where nothing is configured, other than OPTIONAL.
+DEFAULT_LEVELS: Final = {"OutgoingNegotiation": FeatureLevel.PREFERRED}
 _TEXTS: Final = ("level", "identity", "mapping", "limits", "reason", "line", "source")
 _LISTS: Final = ("left_out", "attempts", "unset")
 _MAX_TEXT_CHARACTERS: Final = 4096
@@ -114,23 +120,45 @@ class Explanation:
 
 def wishes_of(policy: SidePolicy, knobs: Knobs) -> dict[str, Wish]:
     """What a policy wishes for, with the knobs that made it so."""
-    values = (
-        policy.authentication_wish.name,
-        policy.encryption.name,
-        policy.integrity.name,
-        policy.negotiation.name,
-        policy.methods_text,
-        policy.crypto_text,
+    levels = (
+        policy.authentication_wish,
+        policy.encryption,
+        policy.integrity,
+        policy.negotiation,
     )
-    return {
-        name: Wish(
-            value,
-            str(KnobPlace.of(knobs, policy.knobs[name]))
-            if name in policy.knobs
-            else None,
-        )
-        for name, value in zip(WISHES, values, strict=True)
+    wishes = {
+        name: _level_wish(policy, knobs, name, level)
+        for name, level in zip(WISHES, levels, strict=False)
     }
+    for name, value in (
+        ("AuthMethods", policy.methods_text),
+        ("CryptoMethods", policy.crypto_text),
+    ):
+        wishes[name] = Wish(value, _place(policy, knobs, name))
+    return wishes
+
+
+def _place(policy: SidePolicy, knobs: Knobs, name: str) -> str | None:
+    """The knob behind a wish, and where it was set."""
+    knob = policy.knobs.get(name)
+    return None if knob is None else str(KnobPlace.of(knobs, knob))
+
+
+def _level_wish(
+    policy: SidePolicy, knobs: Knobs, name: str, level: FeatureLevel
+) -> Wish:
+    """A wish for a feature, which others may have changed from what was configured."""
+    place = _place(policy, knobs, name)
+    configured = DEFAULT_LEVELS.get(name, FeatureLevel.OPTIONAL)
+    if place is not None:
+        text = knobs.text(policy.knobs[name]) or ""
+        configured = parse_configured_level(text) or level
+    if configured is not level:
+        place = (
+            f"{place or 'the default'} says {configured.name}; the other wishes and "
+            "the methods make it this"
+        )
+    return Wish(level.name, place)
 
 
 def methods_left_out(
@@ -255,7 +283,8 @@ def explain_client(security: SecurityState, record: NegotiationRecord) -> Explan
     found = record.authenticated
     if found is not None:
         name = found.result.authenticated_name
-        identity = f"{found.method} says {name or found.user or 'nothing'}"
+        known = name or found.user
+        identity = None if known is None else f"{found.method} says {known}"
         mapping = None if name is None else map_rule(security, found.method, name)
     told = _explained(security, policy, record.attempts, record.server_decision)
     return replace(told, identity=identity, mapping=mapping)

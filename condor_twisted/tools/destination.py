@@ -126,7 +126,7 @@ async def _collector(
         address = address.with_host(host)
     if given is None:
         return Destination(address, "local collector")
-    return Destination(address, f"collector {(pool and address) or name}")
+    return Destination(address, f"collector {name if pool is None else address}")
 
 
 def _local_name(settings: Settings, kind: str) -> str:

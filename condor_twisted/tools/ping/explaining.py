@@ -72,7 +72,8 @@ def _policies(result: PingResult) -> Iterator[str]:
     for feature in _FEATURES:
         ours = result.client.wishes[feature]
         theirs = _theirs(result).wishes.get(feature)
-        yield f"{feature}: {_outcome(ours, theirs, decided.get(feature))}"
+        reason = _outcome(ours, theirs, decided.get(feature), result.cipher)
+        yield f"{feature}: {reason}"
         yield f"  we say {ours.value} ({_source(ours)})"
         if theirs is not None:
             yield f"  the server says {escaped(theirs.value)} ({_source(theirs)})"
@@ -84,7 +85,9 @@ def _policies(result: PingResult) -> Iterator[str]:
         )
 
 
-def _outcome(ours: Wish, theirs: Wish | None, decided: bool | None) -> str:
+def _outcome(
+    ours: Wish, theirs: Wish | None, decided: bool | None, cipher: str | None
+) -> str:
     """What became of one feature, and why."""
     if decided is None:
         return "not agreed on"
@@ -95,9 +98,10 @@ def _outcome(ours: Wish, theirs: Wish | None, decided: bool | None) -> str:
                 return f"{word}, because we {verb} it"
             if theirs is not None and theirs.value == wanted:
                 return f"{word}, because the server {verb}s it"
-        if theirs is None:
-            return f"{word}, because the server wants it"
-        return f"{word}, because AES does it in any case"
+        reasons = ["the server wants it"] if theirs is None else []
+        if cipher == "AES":
+            reasons.append("AES does it in any case")
+        return f"{word}, because {' or '.join(reasons)}"
     if ours.value == "NEVER":
         return f"{word}, because we never do it"
     if theirs is None:
@@ -200,7 +204,7 @@ def _decision(result: PingResult) -> Iterator[str]:
     elif result.allowed:
         yield "the server allows it, and does not tell why"
     elif result.reached_verdict:
-        yield "the server knows us and refuses; its log tells why"
+        yield "the server refuses, and does not tell why; its log does"
     else:
         yield from _no_verdict(result)
 
