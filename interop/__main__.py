@@ -17,10 +17,11 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from interop import pool, queries, security, volume
+from interop import ping, pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -29,7 +30,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "pool")
+_PHASES = ("queries", "security", "ping", "pool")
 
 
 class _Run:
@@ -54,9 +55,12 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {"queries": self._queries, "security": self._security, "pool": self._pool}[
-            name
-        ]()
+        {
+            "queries": self._queries,
+            "security": self._security,
+            "ping": self._ping,
+            "pool": self._pool,
+        }[name]()
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
@@ -86,6 +90,17 @@ class _Run:
             security.compare,
         )
 
+    def _ping(self) -> None:
+        for title in ping.POLICIES:
+            self._both(
+                f"what a ping says, {title}",
+                partial(self._ask, title),
+                ping.compare,
+            )
+
+    def _ask(self, title: str, kind: Kind, sandbox: Sandbox) -> ping.Answers:
+        return ping.ask_everything(title, kind, sandbox, self._report, self._suite)
+
     def _pool(self) -> None:
         self._both(
             "a real pool and a job",
@@ -105,7 +120,10 @@ class _Run:
         seen: list[Seen] = []
         for number, kind in enumerate((REAL, self._other)):
             self._report.section(f"{self._suite}: {title}: the {kind.name} collector")
-            work = self._work / f"{title.replace(' ', '-')}-{number}-{kind.name}"
+            work = (
+                self._work
+                / f"{title.replace(' ', '-').replace(',', '')}-{number}-{kind.name}"
+            )
             work.mkdir()
             with (
                 self._report.guarded(f"{kind.name}: {title}"),

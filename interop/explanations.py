@@ -19,6 +19,8 @@ _DURATION = re.compile(r"(\d+)\+(\d\d):(\d\d):(\d\d)")
 _MOMENT = re.compile(r"\b1[0-9]{9}\b")
 _HISTOGRAM = re.compile(r'"\d+(, \d+)*"')
 _CLOCK = re.compile(r"\d\d[:/]\d\d")
+_VERSION = re.compile(r"\$CondorVersion: .* \$")
+_SESSION = re.compile(r"[\w.-]+:\d+:\d+:\d+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][-+]?\d+)?")
 
 
@@ -102,6 +104,29 @@ def _are_clocks(left: str | None, right: str | None) -> bool:
 
 def _anything(_left: str | None, _right: str | None) -> bool:
     return True
+
+
+def _are_versions(left: str | None, right: str | None) -> bool:
+    return all(text is not None and _VERSION.fullmatch(text) for text in (left, right))
+
+
+def _are_session_ids(left: str | None, right: str | None) -> bool:
+    return all(text is not None and _SESSION.match(text) for text in (left, right))
+
+
+def _is_cached_reason(left: str | None, right: str | None) -> bool:
+    """The same refusal of the server, with the reason that stood there before."""
+    if left is None or right is None:
+        return False
+    before, cached, _ = left.partition("cached result for CLIENT")
+    return bool(cached) and right.startswith(before)
+
+
+def _is_closed_for_no_cipher(left: str | None, right: str | None) -> bool:
+    """An answer without a cipher, and none: the client goes on with neither."""
+    if left is None or right is None:
+        return False
+    return "provided no crypto method" in left and right.startswith("SECMAN:2011:")
 
 
 def _both_there(left: str | None, right: str | None) -> bool:
@@ -255,7 +280,27 @@ _POOL_RULES: tuple[Rule, ...] = (
     Rule("the last cycle", "column [4-9]", _are_numbers, query="pool .*-negotiator$"),
 )
 
+_PING = "[a-z]+ ping, "
+
+_PING_RULES: tuple[Rule, ...] = (
+    Rule("another program", "(Local|Remote) +Version", _are_versions, query=_PING),
+    Rule("each session has its own id", "Session ID", _are_session_ids, query=_PING),
+    Rule(
+        "the real client gives its reason once",
+        "Error",
+        _is_cached_reason,
+        query=f"{_PING}.*wants no collector at this address",
+    ),
+    Rule(
+        "ours closes where there is no cipher in common",
+        "Error",
+        _is_closed_for_no_cipher,
+        query=f"{_PING}.*wants 3DES and encryption$",
+    ),
+)
+
 RULES: tuple[Rule, ...] = (
+    *_PING_RULES,
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
     *_DIFFERENCES_OF_PROGRAMS,

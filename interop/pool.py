@@ -1,4 +1,4 @@
-"""Phase four: real master, startd, schedd and negotiator; one job from submit to end.
+"""Phase five: real master, startd, schedd and negotiator; one job from submit to end.
 
 The collector runs by itself, the others under a real master that knows nothing about it
 but its address. What ``condor_status`` says while the job runs, after it has ended, and

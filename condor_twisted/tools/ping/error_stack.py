@@ -44,6 +44,15 @@ def error_stack(result: PingResult) -> list[str]:
         ]
     if isinstance(error, PolicyMismatch) and error.feature == "Policy":
         return ["SECMAN:2002:Configuration Problem: The security policy is invalid."]
+    if isinstance(error, PolicyMismatch) and (error.feature, error.server) == (
+        "CryptoMethods",
+        "none",
+    ):
+        return [
+            "SECMAN:2002:Remote server requires encryption but provided no crypto "
+            "method to use; potentially there were no mutually-compatible methods "
+            "enabled between client and server."
+        ]
     if isinstance(error, PolicyMismatch):
         return [f"SECMAN:2002:{escaped(str(error))}"]
     if isinstance(error, (CommandRefused, PeerClosed)):
