@@ -297,6 +297,32 @@ _PING_RULES: tuple[Rule, ...] = (
         _is_closed_for_no_cipher,
         query=f"{_PING}.*wants 3DES and encryption$",
     ),
+    # A client of 23.9 does not say what it wishes for apart from what the other
+    # features need, and a server of 23.9 does not listen.
+    Rule(
+        "23.9 authenticates for encryption and integrity",
+        "Authenticat(ion|ed using)|All authentication methods|Remote Mapping",
+        _anything,
+        query="trixie ping, .*wants (Blowfish and integrity|3DES and encryption)",
+    ),
+    Rule(
+        "23.9 authenticates for the level that is open to everyone",
+        r"column [2346]",
+        query="trixie ping, .*-table ALL: tools$",
+        row="ALLOW ",
+    ),
+    Rule(
+        "23.9 authenticates for the level that is open to everyone",
+        "<whole>",
+        _anything,
+        query="trixie ping, .*60011: tools$",
+        row="60011 command using .* succeeded as",
+    ),
+    Rule(
+        "23.9 tries methods that nobody has in common",
+        "Error",
+        query="trixie ping, .*wants a method that the collector has not",
+    ),
 )
 
 RULES: tuple[Rule, ...] = (

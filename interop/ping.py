@@ -58,6 +58,14 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
 """The policies of the collector, by what they are called in the report."""
 
 _PLAIN: Mapping[str, str] = {"SEC_DEFAULT_AUTHENTICATION": "OPTIONAL"}
+_CLIENT: Mapping[str, str] = {
+    "SEC_DEFAULT_AUTHENTICATION": "OPTIONAL",
+    "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS",
+    "SEC_DEFAULT_CRYPTO_METHODS": "AES, BLOWFISH, 3DES",
+    "SEC_FS_ENFORCE_CHANNEL_BINDING": "False",
+}
+"""The tools' configuration, but for what a case wants."""
+
 _WISHES: Mapping[str, Mapping[str, str]] = {
     "nothing in particular": {},
     "authentication": {"SEC_CLIENT_AUTHENTICATION": "REQUIRED"},
@@ -190,13 +198,7 @@ class _Asking:
         self, user: str, arguments: tuple[str, ...], knobs: Mapping[str, str]
     ) -> dict[str, Result]:
         """Run both tools with plain wishes and these."""
-        wanted = {
-            "SEC_DEFAULT_AUTHENTICATION": "OPTIONAL",
-            "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS",
-            "SEC_DEFAULT_CRYPTO_METHODS": "AES, BLOWFISH, 3DES",
-            "SEC_FS_ENFORCE_CHANNEL_BINDING": "False",
-            **knobs,
-        }
+        wanted = {**_CLIENT, **knobs}
         return {
             "condor_ping": self._collector.tool(
                 "condor_ping", *arguments, user=user, knobs=wanted
@@ -219,7 +221,7 @@ def _check_explanations(collector: Collector, report: Report) -> None:
     ours = not collector.kind.is_real
     asked = (*_ADDRESS, "-explain", "WRITE")
     seen = {
-        user: collector.our_tool("ping", *asked, user=user).output
+        user: collector.our_tool("ping", *asked, user=user, knobs=_CLIENT).output
         for user in (_OWNER, _STRANGER)
     }
     raw = collector.our_tool(
@@ -228,7 +230,7 @@ def _check_explanations(collector: Collector, report: Report) -> None:
         "-explain",
         "READ",
         user=_STRANGER,
-        knobs=_WISHES["nothing at all"],
+        knobs={**_CLIENT, **_WISHES["nothing at all"]},
     ).output
     expected = {
         "who is allowed": (
