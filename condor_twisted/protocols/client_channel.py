@@ -18,6 +18,7 @@ from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.negotiation import CommandStart, Established, connect
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.security.steps import LimitTime
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.stream_frames import StreamFramer
@@ -225,7 +226,17 @@ class ClientChannel:
             `condor_twisted.security.negotiation.connect` does.
         """
         context = HandshakeContext(self._opener.security, ends)
-        driver = HandshakeDriver(connect(context, start), self.channel, host)
+        end = self._opener.sweep.seconds() + timeout_seconds
+
+        def limit(step: LimitTime) -> None:
+            left = end - self._opener.sweep.seconds()
+            if step.seconds is None or step.seconds >= left:
+                self._late = ("the handshake", timeout_seconds)
+                self.channel.set_deadline(end)
+            else:
+                self._expect(step.what, step.seconds)
+
+        driver = HandshakeDriver(connect(context, start), self.channel, host, limit)
         self._driver = driver
         self._expect("the handshake", timeout_seconds)
 

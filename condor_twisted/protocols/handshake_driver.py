@@ -17,7 +17,7 @@ How a run goes:
     loop, not by recursion.
 
 The driver has no timer. Whoever owns the channel owns its deadline, and ends a late
-handshake with `HandshakeDriver.fail`.
+handshake with `HandshakeDriver.fail`; `LimitTime` is handed to it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
+    LimitTime,
     LookupHost,
     MakeDirectory,
     ReceiveMessage,
@@ -82,6 +83,7 @@ class HandshakeDriver(Generic[T]):
         handshake: The conversation; not started yet.
         channel: Where its messages go and come from.
         host: Who performs its other steps.
+        limit_time: Gets what the handshake wants to bound.
     """
 
     __slots__ = (
@@ -90,6 +92,7 @@ class HandshakeDriver(Generic[T]):
         "_done",
         "_handshake",
         "_host",
+        "_limit_time",
         "_made",
         "_making",
         "_outcome",
@@ -97,11 +100,16 @@ class HandshakeDriver(Generic[T]):
     )
 
     def __init__(
-        self, handshake: Handshake[T], channel: MessageChannel, host: HostSteps
+        self,
+        handshake: Handshake[T],
+        channel: MessageChannel,
+        host: HostSteps,
+        limit_time: Callable[[LimitTime], object],
     ) -> None:
         self._handshake = handshake
         self._channel = channel
         self._host = host
+        self._limit_time = limit_time
         self._outcome: Deferred[T] = Deferred(self._cancelled)
         self._done = False
         self._running = False
@@ -162,6 +170,9 @@ class HandshakeDriver(Generic[T]):
                 elif kind is EnableProtection:
                     assert isinstance(step, EnableProtection)
                     self._channel.enable_protection(step)
+                    answer = None
+                elif isinstance(step, LimitTime):
+                    self._limit_time(step)
                     answer = None
                 else:
                     waiting, answer = self._ask_host(step)

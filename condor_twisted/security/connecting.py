@@ -76,6 +76,7 @@ from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
     enable_protection,
+    limit_time,
     lookup_host,
     receive_message,
     send_message,
@@ -350,12 +351,18 @@ class _NewSession:
             self.security, self.context.ends, Permission.CLIENT, reply, agreed.version
         )
         self.record.attempts = method_context.attempts
+        yield from limit_time(
+            "authentication", self.policy.authentication_timeout_seconds
+        )
+        found: Authenticated | None = None
         try:
-            return (yield from authenticate_client(method_context, agreed.methods))
-        except NoMethodSucceeded:
-            if agreed.authentication_required:
+            found = yield from authenticate_client(method_context, agreed.methods)
+        except NoMethodSucceeded as error:
+            # What broke off is no failed authentication: nothing can follow.
+            if agreed.authentication_required or error.__cause__ is not None:
                 raise
-            return None
+        yield from limit_time("authentication", None)
+        return found
 
     def _make_session(
         self,

@@ -78,6 +78,7 @@ from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
     enable_protection,
+    limit_time,
     lookup_host,
     send_message,
 )
@@ -411,12 +412,18 @@ class _NewSession:
             self.version,
         )
         self.attempts = method_context.attempts
+        yield from limit_time(
+            "authentication", self.policy.authentication_timeout_seconds
+        )
+        found: Authenticated | None = None
         try:
-            return (yield from authenticate_server(method_context, methods))
-        except NoMethodSucceeded:
-            if self.agreement.authentication_required:
+            found = yield from authenticate_server(method_context, methods)
+        except NoMethodSucceeded as error:
+            # What broke off is no failed authentication: nothing can follow.
+            if self.agreement.authentication_required or error.__cause__ is not None:
                 raise
-            return None
+        yield from limit_time("authentication", None)
+        return found
 
     def _make_session(
         self, key: SessionKey | None, authenticated: Authenticated | None

@@ -52,6 +52,7 @@ __all__ = [
     "FetchIssuerKeys",
     "FindBearerToken",
     "Handshake",
+    "LimitTime",
     "LookupHost",
     "LookupUser",
     "MakeDirectory",
@@ -71,6 +72,7 @@ __all__ = [
     "evaluate_condition",
     "fetch_issuer_keys",
     "find_bearer_token",
+    "limit_time",
     "lookup_host",
     "lookup_user",
     "make_directory",
@@ -125,6 +127,21 @@ class EnableProtection:
     def encrypts(self) -> bool:
         """Whether later messages are encrypted, and so carry string lengths."""
         return self.encrypt or self.key.method is CryptoMethod.AES
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTime:
+    """Bound what follows more tightly than the whole handshake. Answer: ``None``.
+
+    What is late is thrown in as ``HandshakeTimedOut``.
+
+    Args:
+        what: What is bounded, in words.
+        seconds: How long it may take from now; ``None`` lifts the bound.
+    """
+
+    what: str
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +328,7 @@ Step: TypeAlias = (
     SendMessage
     | ReceiveMessage
     | EnableProtection
+    | LimitTime
     | MakeTemporaryName
     | MakeDirectory
     | RemoveDirectory
@@ -344,6 +362,11 @@ def receive_message() -> Handshake[bytes]:
 def enable_protection(step: EnableProtection) -> Handshake[None]:
     """Protect every later frame."""
     yield step
+
+
+def limit_time(what: str, seconds: float | None) -> Handshake[None]:
+    """Bound what follows, or lift the bound."""
+    yield LimitTime(what, seconds)
 
 
 def make_temporary_name(

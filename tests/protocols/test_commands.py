@@ -297,6 +297,19 @@ class NegotiatingClientTests(ClientTestCase):
         self.failureResultOf(outcome, HandshakeTimedOut)
         self.pass_time(120)
 
+    def test_timeout_of_one_command(self) -> None:
+        """A caller's own timeout bounds connecting, and the handshake."""
+        self.serve(5)
+        outcome = self.client.open(SINFUL, 5, timeout_seconds=3)
+        self.reactor.advance(0)
+        for transport in self.reactor.traffic.transports:
+            transport.stalled = True
+        self.pass_time(2)
+        self.assertNoResult(outcome)
+        self.pass_time(3)
+        error = self.failureResultOf(outcome, HandshakeTimedOut).value
+        self.assertEqual(str(error), "the handshake did not finish within 3 s")
+
     def test_mnh_2_9_cancelling_a_handshake(self) -> None:
         """Cancelling in the middle of a handshake closes the connection."""
         self.serve(5)

@@ -14,12 +14,14 @@ from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
+    LimitTime,
     LookupHost,
     LookupUser,
     MakeDirectory,
     RemoveDirectory,
     Step,
     enable_protection,
+    limit_time,
     lookup_host,
     lookup_user,
     make_directory,
@@ -104,7 +106,10 @@ class HandshakeDriverTests(SynchronousTestCase):
 
     def drive(self, handshake: Handshake[object]) -> Deferred[object]:
         """Start a handshake."""
-        self.driver = HandshakeDriver(handshake, self.channel, self.host)
+        self.limits: list[LimitTime] = []
+        self.driver = HandshakeDriver(
+            handshake, self.channel, self.host, self.limits.append
+        )
         return self.driver.start()
 
     def test_runs_to_its_result(self) -> None:
@@ -294,3 +299,18 @@ class HandshakeDriverTests(SynchronousTestCase):
         outcome.cancel()
         self.failureResultOf(outcome, CancelledError)
         self.assertEqual(self.host.asked, [MakeDirectory("/d", 0o700)])
+
+    def test_limits_go_to_the_owner(self) -> None:
+        """What a handshake wants to bound is told to whoever owns the deadline."""
+
+        def bounded() -> Handshake[str]:
+            yield from limit_time("a wait", 5)
+            yield from receive_message()
+            yield from limit_time("a wait", None)
+            return "done"
+
+        outcome = self.drive(bounded())
+        self.assertEqual(self.limits, [LimitTime("a wait", 5)])
+        self.channel.arrive(b"")
+        self.assertEqual(self.successResultOf(outcome), "done")
+        self.assertEqual(self.limits[1:], [LimitTime("a wait", None)])

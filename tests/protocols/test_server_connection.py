@@ -474,6 +474,33 @@ class NegotiationTests(ServerTestCase):
     def test_mnh_2_1_handshake_deadline(self) -> None:
         """A handshake that stands still ends 120 s after the accept."""
         self.serve(5)
+        client = self.stand_still(200)
+        self.pass_time(118)
+        self.assertFalse(client.closed)
+        self.pass_time(4)
+        self.assertTrue(client.closed)
+        self.assertEqual(self.server.counters.handshakes_failed, 1)
+        self.assertEqual(len(self.logged("did not finish within 120 s")), 1)
+
+    def test_authentication_deadline(self) -> None:
+        """Authentication ends after what its level's knob says."""
+        self.serve(5)
+        client = self.stand_still(30)
+        self.pass_time(28)
+        self.assertFalse(client.closed)
+        self.pass_time(4)
+        self.assertTrue(client.closed)
+        self.assertEqual(
+            len(self.logged("authentication did not finish within 30 s")), 1
+        )
+
+    def stand_still(self, authentication_seconds: int) -> RawClient:
+        """Begin a handshake that goes as far as authentication, and no further."""
+        knobs = {
+            **self.knobs,
+            "SEC_READ_AUTHENTICATION_TIMEOUT": str(authentication_seconds),
+        }
+        self.security.reconfigure(Settings.from_assignments(knobs, "COLLECTOR"))
         opener = self.opener()
         client = RawClient()
         _, _, far = self.connect(client)
@@ -488,12 +515,7 @@ class NegotiationTests(ServerTestCase):
         client.send(recorded[0])  # the first message of a good client, then silence
         self.reactor.flush()
         self.assertNotEqual(bytes(far.written), b"")
-        self.pass_time(118)
-        self.assertFalse(client.closed)
-        self.pass_time(4)
-        self.assertTrue(client.closed)
-        self.assertEqual(self.server.counters.handshakes_failed, 1)
-        self.assertEqual(len(self.logged("did not finish within 120 s")), 1)
+        return client
 
     def test_mnh_2_3_payload_behind_the_handshake(self) -> None:
         """The payload comes within 20 s of the handshake's end."""

@@ -29,6 +29,7 @@ from condor_twisted.security.steps import (
     FetchIssuerKeys,
     FindBearerToken,
     Handshake,
+    LimitTime,
     LookupHost,
     LookupUser,
     MakeDirectory,
@@ -316,6 +317,7 @@ class Side(Generic[T]):
         self.handshake = handshake
         self.host = host or FakeHost()
         self.sent: list[bytes] = []
+        self.limits: list[LimitTime] = []
         self.received = 0
         self.inbox: deque[bytes] = deque()
         self.protection: EnableProtection | None = None
@@ -343,6 +345,9 @@ class Side(Generic[T]):
                 elif isinstance(step, EnableProtection):
                     self.protection = step
                     self.sent_in_clear = len(self.sent)
+                    step = self.handshake.send(None)
+                elif isinstance(step, LimitTime):
+                    self.limits.append(step)
                     step = self.handshake.send(None)
                 else:
                     step = self.handshake.send(self.host.perform(step))

@@ -11,9 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
+    HandshakeTimedOut,
     LimitExceeded,
     MalformedMessage,
     NoMethodSucceeded,
+    PeerClosed,
     RemoteProtocolError,
     SecurityError,
 )
@@ -237,3 +239,27 @@ class AddressCheckTests(SynchronousTestCase):
         self.assertEqual(
             self.run_server("10.0.0.1", waived).outcome().user, "alice@dom"
         )
+
+
+class BrokenTests(SynchronousTestCase):
+    """A conversation that breaks off in the middle of a method."""
+
+    def test_client(self) -> None:
+        """The client's error names the method under way, and those before it."""
+        for gone in (PeerClosed("it closed"), HandshakeTimedOut("authentication", 20)):
+            side = client(("CLAIMTOBE", "ANONYMOUS"), number(2), number(0), number(128))
+            with self.assertRaises(NoMethodSucceeded) as caught:
+                side.handshake.throw(gone)
+            self.assertIs(caught.exception.__cause__, gone)
+            methods = [each.method for each in caught.exception.attempts]
+            self.assertEqual(methods, ["CLAIMTOBE", "ANONYMOUS"])
+            self.assertIn(f"ANONYMOUS: {gone}", str(caught.exception))
+
+    def test_server(self) -> None:
+        """The server's names what failed before; a peer that leaves at once is one."""
+        side = server(("CLAIMTOBE",), number(2), number(0), number(2))
+        with self.assertRaises(NoMethodSucceeded) as caught:
+            side.handshake.throw(PeerClosed("it closed"))
+        self.assertEqual(len(caught.exception.attempts), 2)
+        side = server(("CLAIMTOBE",), number(2))
+        self.assertRaises(PeerClosed, side.handshake.throw, PeerClosed("it closed"))
