@@ -281,6 +281,7 @@ _POOL_RULES: tuple[Rule, ...] = (
 )
 
 _PING = "[a-z]+ ping, "
+_OURS = "(tools|condor-twisted ping)$"
 
 _PING_RULES: tuple[Rule, ...] = (
     Rule("another program", "(Local|Remote) +Version", _are_versions, query=_PING),
@@ -295,7 +296,7 @@ _PING_RULES: tuple[Rule, ...] = (
         "ours closes where there is no cipher in common",
         "Error",
         _is_closed_for_no_cipher,
-        query=f"{_PING}.*wants 3DES and encryption$",
+        query=f"{_PING}.*wants 3DES and encryption",
     ),
     # A client of 23.9 does not say what it wishes for apart from what the other
     # features need, and a server of 23.9 does not listen.
@@ -308,14 +309,14 @@ _PING_RULES: tuple[Rule, ...] = (
     Rule(
         "23.9 authenticates for the level that is open to everyone",
         r"column [2346]",
-        query="trixie ping, .*-table ALL: tools$",
+        query=f"trixie ping, .*-table ALL: {_OURS}",
         row="ALLOW ",
     ),
     Rule(
         "23.9 authenticates for the level that is open to everyone",
         "<whole>",
         _anything,
-        query="trixie ping, .*60011: tools$",
+        query=f"trixie ping, .*60011: {_OURS}",
         row="60011 command using .* succeeded as",
     ),
     Rule(

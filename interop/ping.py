@@ -154,10 +154,11 @@ def compare(report: Report, expected: Answers, actual: Answers) -> None:
     """Record one check per case and tool: both collectors are told alike."""
     for (case, tool), output in expected.facts.items():
         with report.guarded(case):
-            found = compare_facts(case, output, actual.facts[case, tool])
+            query = f"{case}: {tool}"
+            found = compare_facts(query, output, actual.facts[case, tool])
             report.differences(f"{case}: {tool} finds the same", found)
     for (case, tool), output in expected.rows.items():
-        found = compare_rows(case, output, actual.rows[case, tool])
+        found = compare_rows(f"{case}: {tool}", output, actual.rows[case, tool])
         report.differences(f"{case}: {tool} prints the same", found)
 
 
