@@ -388,7 +388,7 @@ class PlaceTests(SynchronousTestCase):
         decision = self.decide(Permission.READ, text)
         assert decision.knob is not None, decision
         self.assertTrue(decision.allowed)
-        self.assertIn(f"{self.path}, line 2, use security:", decision.knob.source)
+        self.assertIn(f"{self.path}, line 2, use SECURITY:", decision.knob.source)
 
     def test_client(self) -> None:
         """The built-in list of CLIENT says that it is the default."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.constants.command_names import find_command
+from condor_twisted.tools.destination import DAEMON_TYPES
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
@@ -121,6 +122,8 @@ def _take(options: PingOptions, name: str, values: tuple[str, ...]) -> None:
             raise UsageError("only one output mode may be specified.")
         options.mode = name
     elif name in ("subsystem", "type"):
+        if values[0].lower() not in DAEMON_TYPES:
+            raise UsageError(f"unrecognized daemon type: {values[0]}")
         options.daemon_type = values[0]
     elif values:
         setattr(options, name, values[0])
