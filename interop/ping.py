@@ -51,7 +51,8 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
         "SEC_READ_AUTHENTICATION": "PREFERRED",
         "SEC_NEGOTIATOR_AUTHENTICATION": "NEVER",
         "SEC_DAEMON_ENCRYPTION": "REQUIRED",
-        "SEC_DEFAULT_AUTHENTICATION_METHODS": "PASSWORD, CLAIMTOBE, FS",
+        "SEC_DEFAULT_AUTHENTICATION_METHODS": "PASSWORD, FS_REMOTE, FS",
+        "FS_REMOTE_DIR": "/nowhere/at/all",
         "SEC_DEFAULT_CRYPTO_METHODS": "BLOWFISH, AES",
     },
 }
@@ -84,6 +85,16 @@ _WISHES: Mapping[str, Mapping[str, str]] = {
     "a method that the collector has not": {
         "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
         "SEC_CLIENT_AUTHENTICATION_METHODS": "ANONYMOUS",
+    },
+    "two methods, the first of which fails": {
+        "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+        "SEC_CLIENT_AUTHENTICATION_METHODS": "FS_REMOTE, FS",
+        "FS_REMOTE_DIR": "/nowhere/at/all",
+    },
+    "a method that fails": {
+        "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+        "SEC_CLIENT_AUTHENTICATION_METHODS": "FS_REMOTE",
+        "FS_REMOTE_DIR": "/nowhere/at/all",
     },
     "authentication without a method": {
         "SEC_CLIENT_AUTHENTICATION": "REQUIRED",

@@ -9,6 +9,7 @@ Everything returns Deferreds, which are awaitable::
 For asyncio programs see `condor_twisted.aio`.
 """
 
+from condor_twisted.client.authentication import Identity
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.ping import PingResult
 from condor_twisted.client.pool import Advertised, Location, Pool
@@ -18,6 +19,7 @@ __all__ = [
     "AdKind",
     "Advertised",
     "CommandClient",
+    "Identity",
     "Location",
     "PingResult",
     "Pool",

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from condor_twisted.client.authentication import Identity, authenticate
 from condor_twisted.client.ping import PingResult, ping
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
@@ -120,6 +121,27 @@ class CommandClient:
         return self.opener.open(
             address, command, raw=raw, timeout_seconds=timeout_seconds
         )
+
+    def authenticate(
+        self,
+        address: SinfulAddress | str,
+        about: str | int = "WRITE",
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Deferred[Identity]:
+        """Prove to a daemon who we are, for commands that follow.
+
+        Args:
+            address: Where the daemon is; later commands name it in the same way.
+            about: The level of authorization that is wanted, or one of its commands.
+            timeout_seconds: As for `start`.
+
+        Returns:
+            A `Deferred` of who we are to the daemon. It fails as `start` does, and
+            with `NoMethodSucceeded`, which names each method that was tried with its
+            reason, where nothing proved who we are. Cancelling it gives up.
+        """
+        return authenticate(self, address, about, timeout_seconds=timeout_seconds)
 
     def ping(
         self,
