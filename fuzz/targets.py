@@ -5,13 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any, ClassVar, Final
 
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.python.failure import Failure
+
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
+from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import Host
-from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.commands import DC_SEC_QUERY, CommandRules
 from condor_twisted.security.context import SecurityState
+from condor_twisted.security.explanation import explain_client, read_explanation
 from condor_twisted.security.facts import HostFacts
+from condor_twisted.security.negotiation import CommandStart, NegotiationRecord
 from condor_twisted.testing.reactor import blocking_at_once
 from fuzz import seeds
 from fuzz.house import OPEN, SECURE, House, ad_bytes, command_bytes, frame
@@ -208,7 +214,7 @@ class Tampering(Target):
         return bytes(self.chance.randrange(256) for _ in range(12))
 
     def give(self, data: bytes) -> None:
-        """One negotiation and its query."""
+        """One negotiation and its query; every other one asks for reasons instead."""
         method = ("FS", "CLAIMTOBE", "ANONYMOUS")[data[0] % 3]
         reactor: Any = self.house.reactor
         security = SecurityState(
@@ -222,10 +228,12 @@ class Tampering(Target):
             unix_time=lambda: 1_700_000_000,
         )
         opener = CommandOpener(reactor, security, Host(reactor, blocking_at_once))
-        opened = opener.open(
-            str(self.house.collector.address), Command.QUERY_MASTER_ADS
-        )
-        opened.addErrback(lambda _: None)
+        command, record = Command.QUERY_MASTER_ADS, NegotiationRecord()
+        start = CommandStart(command, record=record)
+        if data[7] % 2:
+            start = CommandStart(DC_SEC_QUERY, command, explain=True, record=record)
+        opened = opener.open(str(self.house.collector.address), command, start=start)
+        opened.addErrback(_documented)
         reactor.advance(0)
         ends = list(self.house.transports)
         if ends:
@@ -236,6 +244,14 @@ class Tampering(Target):
             reactor.flush()
         opener.close()
         reactor.flush()
+        explain_client(security, record)
+        if record.verdict is not None:
+            read_explanation(record.verdict)
+
+
+def _documented(failure: Failure) -> None:
+    """Let an error of a client pass that callers are told to expect."""
+    failure.trap(CondorTwistedError, ConnectError, ConnectionClosed)
 
 
 def _tamper(transport: Any, plan: bytes) -> None:

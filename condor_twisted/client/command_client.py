@@ -19,7 +19,7 @@ from condor_twisted.client.authentication import Identity, authenticate
 from condor_twisted.client.ping import PingResult, ping
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
-from condor_twisted.protocols.commands import CommandOpener
+from condor_twisted.protocols.commands import HANDSHAKE_SECONDS, CommandOpener
 from condor_twisted.protocols.endpoints import Dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.own_security import open_security
@@ -92,7 +92,13 @@ class CommandClient:
             )
             host = Host(reactor, run_in_threads(reactor))
             self._opener = CommandOpener(
-                reactor, security, host, dialling(self.settings)
+                reactor,
+                security,
+                host,
+                dialling(self.settings),
+                handshake_seconds=self.settings.seconds(
+                    "SEC_TCP_SESSION_DEADLINE", HANDSHAKE_SECONDS
+                ),
             )
         return self._opener
 

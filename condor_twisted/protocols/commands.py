@@ -71,7 +71,7 @@ from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.stream_frames import FrameLimits
 
-__all__ = ["ClientChannel", "CommandOpener", "open_command"]
+__all__ = ["HANDSHAKE_SECONDS", "ClientChannel", "CommandOpener", "open_command"]
 
 _log = Logger()
 

@@ -66,7 +66,13 @@ class CommandClientTests(PoolTestCase):
         client = CommandClient(reactor=self.reactor)
         self.assertEqual(client.settings.integer("QUERY_TIMEOUT"), 60)
         self.assertIs(client.reactor, self.reactor)
+        self.assertEqual(client.opener.handshake_seconds, 120)
         self.done(client.close())
+
+    def test_deadline_of_handshakes(self) -> None:
+        """SEC_TCP_SESSION_DEADLINE bounds handshakes."""
+        client = self.client(SEC_TCP_SESSION_DEADLINE="7")
+        self.assertEqual(client.opener.handshake_seconds, 7)
 
     def test_dialling(self) -> None:
         """Protocols and preferences come from the configuration."""

@@ -470,6 +470,7 @@ class NegotiationTests(ServerTestCase):
         (line,) = self.logged("PERMISSION DENIED")
         for part in ("192.0.2.7", "60005", "COMMAND_60005", "ADMINISTRATOR", "TCP"):
             self.assertIn(part, line)
+        self.assertIn("none is set of ALLOW_ADMINISTRATOR_COLLECTOR, ", line)
 
     def test_mnh_2_1_handshake_deadline(self) -> None:
         """A handshake that stands still ends 120 s after the accept."""

@@ -77,6 +77,9 @@ def _policies(result: PingResult) -> Iterator[str]:
         yield f"  we say {ours.value} ({_source(ours)})"
         if theirs is not None:
             yield f"  the server says {escaped(theirs.value)} ({_source(theirs)})"
+    negotiation = result.client.wishes["OutgoingNegotiation"]
+    if negotiation.value in ("OPTIONAL", "NEVER"):
+        yield f"other commands of ours go without all this ({_source(negotiation)})"
     if result.record.verdict is not None and result.server is None:
         yield "the server does not tell its policy" + (
             " to us: authenticate as somebody with READ"

@@ -181,6 +181,15 @@ class PingCommandTests(ToolTestCase):
         self.assertIn("authenticate as somebody with READ", self.out.text)
         self.assertNotIn("ALLOW_READ", self.out.text)
 
+    def test_explain_raw_commands(self) -> None:
+        """Where commands would not negotiate at all, that is said."""
+        self.knobs["SEC_CLIENT_NEGOTIATION"] = "OPTIONAL"
+        self.assertEqual(self.ping(*OPEN, "-explain", "READ"), 0)
+        self.assertIn(
+            "other commands of ours go without all this (SEC_CLIENT_NEGOTIATION, ",
+            self.out.text,
+        )
+
     def test_explain_contradiction(self) -> None:
         """Where the server just closes, what may contradict it is named."""
         self.secure()
