@@ -6,8 +6,9 @@ not look at the question.
 
 Who gets an answer could ask for the same facts by DC_CONFIG_VAL: a user who is
 authenticated and mapped and holds READ, or whoever holds ADMINISTRATOR. Nobody else
-learns anything. No other user is named: of a list only the entry that matched this
-client is told, and reasons of failed methods are those that every log may have.
+learns anything, and only the latter in which directories files are. No other user is
+named: of a list only the entry that matched this client is told, and reasons of failed
+methods are those that every log may have.
 
 Layout: string attributes, all of which may be missing, in the ad that has
 ``ReturnCode``. For each wish of the server's policy (`WISHES`) ``Explain<Wish>`` and
@@ -117,6 +118,31 @@ class Explanation:
     source: str | None = None
     unset: tuple[str, ...] = ()
 
+    def without_directories(self) -> Explanation:
+        """The same with the names of files, and not where these are."""
+        return replace(
+            self,
+            wishes={
+                name: replace(wish, knob=_without_directory(wish.knob))
+                for name, wish in self.wishes.items()
+            },
+            mapping=_without_directory(self.mapping),
+            source=_without_directory(self.source),
+        )
+
+
+def _without_directory(text: str | None) -> str | None:
+    """``KNOB, DIRECTORY/FILE, line N ...`` or a part of it, without the directory."""
+    if text is None:
+        return None
+    place, line, behind = text.partition(", line ")
+    if not line:
+        return text
+    knob, comma, path = ("", "", place)
+    if not place.startswith("/") and ", " in place:
+        knob, comma, path = place.partition(", ")
+    return f"{knob}{comma}{path.rpartition('/')[2]}{line}{behind}"
+
 
 def wishes_of(policy: SidePolicy, knobs: Knobs) -> dict[str, Wish]:
     """What a policy wishes for, with the knobs that made it so."""
@@ -196,8 +222,12 @@ def map_rule(security: SecurityState, method: str, name: str | None) -> str:
     return "no line of CERTIFICATE_MAPFILE has it, so the method's own name counts"
 
 
-def may_be_told(context: HandshakeContext, peer: Peer) -> Handshake[bool]:
-    """Whether a client may know the reasons of decisions about itself."""
+def may_be_told(context: HandshakeContext, peer: Peer) -> Handshake[Permission | None]:
+    """By which level a client may know the reasons of decisions about itself.
+
+    Returns:
+        ADMINISTRATOR, READ for an authenticated user, or ``None``.
+    """
     wanted = [Permission.ADMINISTRATOR]
     if peer.is_authenticated and peer.is_mapped:
         wanted.append(Permission.READ)
@@ -210,8 +240,8 @@ def may_be_told(context: HandshakeContext, peer: Peer) -> Handshake[bool]:
             names = yield from lookup_host(peer.address)
             peer = replace(peer, host_names=names)
         if asked.allowed:
-            return True
-    return False
+            return permission
+    return None
 
 
 def explain(

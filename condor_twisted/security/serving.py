@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
+from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
     AuthorizationDenied,
     FailedAttempt,
@@ -350,7 +351,10 @@ class _NewSession:
         reasons: Mapping[str, str] = {}
         if self.command == DC_SEC_QUERY and self.ad.boolean(WANT_EXPLANATION):
             told = explain(self.security, self.policy, self.attempts, peer, decision)
-            if (yield from may_be_told(self.context, peer)):
+            level = yield from may_be_told(self.context, peer)
+            if level is Permission.READ:
+                told = told.without_directories()
+            if level is not None:
                 reasons = explanation_pairs(told)
         yield from self._send_session(session, decision, encrypted, reasons)
         if not decision.allowed:

@@ -156,6 +156,25 @@ class TextTests(SynchronousTestCase):
         self.assertIsNone(read_explanation(PodAd({"sid": "x"})))
         self.assertIsNone(read_explanation(PodAd({"explainlevel": 3})))
 
+    def test_mnh_6_4_no_paths(self) -> None:
+        """Who is no administrator is told the names of files, not where they are."""
+        place = "ALLOW_X, /etc/a, b/f.conf, line 3, use security:x"
+        whole = Explanation(
+            wishes={"Integrity": Wish("NEVER", place), "Encryption": Wish("NEVER")},
+            mapping="/etc/condor/map, line 1: a@pool",
+            source="/etc/condor/f.conf, line 7",
+            line="ALLOW_X = a/10.0.0.0/8",
+        )
+        cut = whole.without_directories()
+        self.assertEqual(
+            cut.wishes["Integrity"].knob, "ALLOW_X, f.conf, line 3, use security:x"
+        )
+        self.assertEqual(cut.mapping, "map, line 1: a@pool")
+        self.assertEqual(cut.source, "f.conf, line 7")
+        self.assertEqual(cut.line, whole.line)
+        plain = Explanation(source="<Environment>").without_directories()
+        self.assertEqual(plain.source, "<Environment>")
+
     def test_mnh_1_8_long_texts(self) -> None:
         """No attribute is longer than a handshake's ad may have it."""
         pairs = explanation_pairs(Explanation(reason="r" * 100_000))
