@@ -24,8 +24,8 @@ class RecordTests(SynchronousTestCase):
     def record(
         self, client: dict[str, str], server: dict[str, str]
     ) -> NegotiationRecord:
-        """What a client knows when its negotiation has ended."""
-        record, host = NegotiationRecord(), FakeHost()
+        """What a client knows at the end; both sides have hosts of their own."""
+        record = NegotiationRecord()
         start = CommandStart(5, record=record)
         state = make_state(client, subsystem="TOOL")
         one = Side(connect(client_context(state), start), FakeHost())

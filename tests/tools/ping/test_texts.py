@@ -30,7 +30,7 @@ class TextsTests(SynchronousTestCase):
             ),
         ):
             self.assertEqual(
-                sentence("WRITE", "there", succeeded(**answers)),
+                sentence("WRITE", "there", succeeded(None, **answers)),
                 f"WRITE command using ({shown}, and no authentication) succeeded as "
                 "nobody@x to there.\n",
             )
@@ -40,7 +40,7 @@ class TextsTests(SynchronousTestCase):
         result = succeeded(Authentication="YES", AuthMethodsList="SSL,FS")
         self.assertIn("Authenticated using:         SSL\n", paragraph("A", "b", result))
         self.assertIn("methods:  SSL,FS\n", paragraph("A", "b", result))
+        words = ("READ".rjust(20), "SSL".rjust(15), "none".rjust(11), "none".rjust(10))
         self.assertEqual(
-            table_row("READ", result),
-            "                READ            SSL       none      none    ALLOW nobody@x\n",
+            table_row("READ", result), "".join(words) + "    ALLOW nobody@x\n"
         )
