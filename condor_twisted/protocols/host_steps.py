@@ -25,6 +25,7 @@ from condor_twisted.classad.expressions import evaluate
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.answer_cache import AnswerCache
 from condor_twisted.protocols.bearer_tokens import find_bearer_token
+from condor_twisted.protocols.kerberos_library import accept_ticket, request_ticket
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
 from condor_twisted.protocols.secret_files import SecretFiles
 from condor_twisted.protocols.tls_contexts import TlsContexts
@@ -47,6 +48,7 @@ from condor_twisted.security.steps import (
     StatPath,
     Step,
 )
+from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 
 if TYPE_CHECKING:
     from condor_twisted.protocols.issuer_keys import IssuerKeys
@@ -266,6 +268,10 @@ class Host:
             return self.run_blocking(encode_munge, step.payload)
         if isinstance(step, DecodeMunge):
             return self.run_blocking(decode_munge, step.credential)
+        if isinstance(step, RequestTicket):
+            return self.run_blocking(request_ticket, step)
+        if isinstance(step, AcceptTicket):
+            return self.run_blocking(accept_ticket, step)
         if isinstance(step, FindBearerToken):
             return self.run_blocking(find_bearer_token, step.path)
         if isinstance(step, FetchIssuerKeys):

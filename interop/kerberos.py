@@ -1,0 +1,161 @@
+"""Phase: KERBEROS with tickets of a real KDC, in every pairing of client and server.
+
+Somebody advertises a daemon's ad, and the collector then says whose it is. Whoever is
+let in or kept out under the real client and the real collector has to be under the
+other three pairs, by the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from interop import ads
+from interop.kdc import REALM, Realm, start_realm
+from interop.peers import ADDRESS, Collector, Kind, start
+from interop.queries import settle
+from interop.report import Report
+from interop.sandbox import Sandbox
+
+__all__ = ["Findings", "compare", "observe"]
+
+_ALICE = "tester"
+_BOB = "daemon"
+_NOBODY = "nobody"
+"""Users of the sandbox: two with tickets, one without."""
+
+_POLICY: Mapping[str, str] = {
+    **{f"ALLOW_{level}": "*" for level in ("READ", "WRITE", "DAEMON")},
+    "SEC_DEFAULT_AUTHENTICATION": "REQUIRED",
+    "SEC_READ_AUTHENTICATION": "OPTIONAL",
+    "SEC_DEFAULT_AUTHENTICATION_METHODS": "KERBEROS",
+}
+_CLIENT: Mapping[str, str] = {
+    "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+    "SEC_CLIENT_AUTHENTICATION_METHODS": "KERBEROS, FS",
+    "SEC_FS_ENFORCE_CHANNEL_BINDING": "False",  # 23.9 does without
+    "KERBEROS_MAP_FILE": "",
+    "CERTIFICATE_MAPFILE": "",
+}
+_READER: Mapping[str, str] = {"SEC_CLIENT_AUTHENTICATION": "NEVER"}
+
+
+def _scenarios(realm: Realm) -> dict[str, dict[str, str]]:
+    """Knobs of the collector by what they are about."""
+    place = realm.place
+    (place / "realms").write_text(f"# ours\nOTHER = x\n{REALM} = Pool.Example.Org\n")
+    (place / "others").write_text("OTHER.EXAMPLE = other.example\n")
+    (place / "users").write_text(f"KERBEROS ^alice@{REALM}$ carol@elsewhere.example\n")
+    keys = {"KERBEROS_SERVER_KEYTAB": realm.keytab("host")}
+    with_fs = {"SEC_DEFAULT_AUTHENTICATION_METHODS": "KERBEROS, FS"}
+    return {
+        "as it comes": keys,
+        "or FS": {**keys, **with_fs},
+        "a realm with a domain": {**keys, "KERBEROS_MAP_FILE": str(place / "realms")},
+        "a realm without": {**keys, "KERBEROS_MAP_FILE": str(place / "others")},
+        "a map file": {**keys, "CERTIFICATE_MAPFILE": str(place / "users")},
+        "a service of its own": {
+            "KERBEROS_SERVER_KEYTAB": realm.keytab("pool"),
+            "KERBEROS_SERVER_SERVICE": "pool",
+            "KERBEROS_SERVER_USER": "poolmaster",
+        },
+        "a principal of its own": {
+            **keys,
+            "KERBEROS_SERVER_PRINCIPAL": f"host/localhost@{REALM}",
+            "KERBEROS_SERVER_USER": "hostmaster",
+        },
+        "the key of another service": {
+            "KERBEROS_SERVER_KEYTAB": realm.keytab("pool"),
+            **with_fs,
+        },
+        "no key": {"KERBEROS_SERVER_KEYTAB": realm.keytab("absent"), **with_fs},
+    }
+
+
+@dataclass(slots=True)
+class Findings:
+    """Who was let in, and as whom.
+
+    Args:
+        stored: By scenario, user and client: the identity and the method that the
+            collector stored; empty for whoever was kept out.
+        said: What the tool said, likewise.
+    """
+
+    stored: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    said: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+
+def observe(kind: Kind, sandbox: Sandbox) -> Findings:
+    """Have everybody advertise with both clients under every scenario.
+
+    Args:
+        kind: Which collector.
+        sandbox: A fresh sandbox.
+    """
+    findings = Findings()
+    with start_realm(sandbox) as realm:
+        realm.log_in(_ALICE, "alice")
+        realm.log_in(_BOB, "bob/helper", "-a")
+        for scenario, knobs in _scenarios(realm).items():
+            with start(
+                kind, sandbox, {**_POLICY, **knobs}, environment=realm.environment
+            ) as collector:
+                for user in (_ALICE, _BOB, _NOBODY, "root"):
+                    for ours in (False, True):
+                        _advertise(collector, findings, scenario, user, ours)
+    return findings
+
+
+def _advertise(
+    collector: Collector, findings: Findings, scenario: str, user: str, ours: bool
+) -> None:
+    client = "twisted" if ours else "real"
+    name = f"{user}-{client}.pool.example"
+    file = collector.sandbox.work / "kerberos.ads"
+    file.write_text(ads.render_ads([ads.master_ad(name)]), encoding="utf-8")
+    arguments = ("-pool", ADDRESS, "-tcp", "UPDATE_MASTER_AD", str(file))
+    if ours:
+        done = collector.our_tool("advertise", *arguments, user=user, knobs=_CLIENT)
+    else:
+        done = collector.tool("condor_advertise", *arguments, user=user, knobs=_CLIENT)
+    settle(collector)
+    listed = collector.tool(
+        "condor_status",
+        "-master",
+        "-constraint",
+        f'Name == "{name}"',
+        "-af",
+        "AuthenticatedIdentity",
+        "AuthenticationMethod",
+        knobs=_READER,
+    ).checked()
+    key = (scenario, user, client)
+    findings.stored[key] = listed.strip()
+    findings.said[key] = f"exit code {done.exit_code}\n{done.output}{done.errors}"
+
+
+def compare(report: Report, expected: Findings, actual: Findings) -> None:
+    """Record one check for each scenario, user and pair."""
+    for (scenario, user, client), stored in expected.stored.items():
+        reference = expected.stored[scenario, user, "real"]
+        pairs = [("twisted", actual)] if client == "real" else []
+        if client == "twisted":
+            pairs = [("real", expected), ("twisted", actual)]
+        else:
+            real = expected.said[scenario, user, "real"]
+            print(f"      {scenario}: {user}: real to real: {stored or 'kept out'}")
+            report.check(
+                f"kerberos: {scenario}: {user}: real to real: the tool agrees",
+                bool(stored) is real.startswith("exit code 0\n"),
+                real,
+            )
+        for server, findings in pairs:
+            found = findings.stored[scenario, user, client]
+            report.check(
+                f"kerberos: {scenario}: {user}: {client} to {server}: "
+                f"{reference or 'kept out'}",
+                found == reference,
+                f"stored: {found or 'nothing'}\n"
+                f"{findings.said[scenario, user, client]}",
+            )
