@@ -23,6 +23,7 @@ _CLIENTS = """
     dns_lookup_realm = false
     default_ccache_name = FILE:{place}/caches/%{{uid}}
     default_keytab_name = FILE:{place}/nothing.keytab
+    {more}
 [realms]
     {realm} = {{
         kdc = 127.0.0.1:88
@@ -62,12 +63,21 @@ class Realm:
         """A file of keys: ``host``, ``pool``, or one that is not there."""
         return f"FILE:{self.place}/{name}.keytab"
 
-    def log_in(self, user: str, principal: str, *options: str) -> None:
-        """Have a user get a ticket with the password."""
+    def log_in(self, user: str, principal: str, *addresses: str) -> None:
+        """Have a user get a ticket with the password.
+
+        Args:
+            user: The user.
+            principal: Under this name.
+            *addresses: Where alone it is to be good, and then only for ``host``.
+        """
+        config = self.place / f"{user}.conf"
+        _write_client(config, self.place, *addresses)
+        bound = ["-a", "-S", "host/localhost"] if addresses else []
         self.sandbox.run(
-            ["kinit", *options, principal],
+            ["kinit", *bound, principal],
             user=user,
-            environment=self.environment,
+            environment={**self.environment, "KRB5_CONFIG": str(config)},
             standard_input=f"{_PASSWORD}\n",
         ).checked()
 
@@ -89,9 +99,8 @@ def start_realm(sandbox: Sandbox) -> Iterator[Realm]:
     place = sandbox.work / "realm"
     (place / "caches").mkdir(parents=True)
     (place / "caches").chmod(0o1777)
-    names = {"realm": REALM, "place": place}
-    (place / "krb5.conf").write_text(_CLIENTS.format(**names))
-    (place / "kdc.conf").write_text(_SERVER.format(**names))
+    _write_client(place / "krb5.conf", place)
+    (place / "kdc.conf").write_text(_SERVER.format(realm=REALM, place=place))
     environment = {
         "KRB5_CONFIG": str(place / "krb5.conf"),
         "KRB5RCACHEDIR": str(place / "caches"),
@@ -121,3 +130,8 @@ def start_realm(sandbox: Sandbox) -> Iterator[Realm]:
         ):
             raise PeerDidNotStart("the KDC", log.read_text(errors="replace"))
         yield realm
+
+
+def _write_client(file: Path, place: Path, *addresses: str) -> None:
+    more = f"extra_addresses = {','.join(addresses)}" if addresses else ""
+    file.write_text(_CLIENTS.format(realm=REALM, place=place, more=more))
