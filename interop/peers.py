@@ -220,8 +220,8 @@ def start(
     config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
     address_file = work / f"collector-{kind.name}" / "run" / "address"
     pid_file = address_file.with_name("pid")
-    for file in (address_file, pid_file):
-        file.unlink(missing_ok=True)
+    for old in (address_file, pid_file):
+        old.unlink(missing_ok=True)
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:

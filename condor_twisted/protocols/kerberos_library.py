@@ -333,7 +333,7 @@ def accept_ticket(step: AcceptTicket) -> AcceptedTicket | TicketProblem:
         with _open_context() as context:
             return _accept(context, step)
     except _KerberosError as error:
-        return TicketProblem(str(error))
+        return TicketProblem(f"{TicketKeytab(step.keytab)}: {error}")
 
 
 def _accept(context: _Context, step: AcceptTicket) -> AcceptedTicket:

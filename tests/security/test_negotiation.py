@@ -46,6 +46,7 @@ ADMITTED = {
     "idtokens": "IDTOKENS",
     "fallback": "CLAIMTOBE",
     "munge": "MUNGE",
+    "kerberos": "KERBEROS",
 }
 
 

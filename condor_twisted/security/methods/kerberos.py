@@ -144,7 +144,9 @@ class KerberosMethod(AuthenticationMethod):
         )
         if isinstance(ticket, TicketProblem):
             raise (
-                yield from self._deny(f"the ticket is not accepted: {ticket.reason}")
+                yield from self._deny(
+                    "the client's ticket is not accepted", ticket.reason
+                )
             )
         yield from send_int(_MUTUAL)
         yield from _send_block(ticket.reply)
@@ -154,9 +156,10 @@ class KerberosMethod(AuthenticationMethod):
             if ticket.addresses:
                 self.check_address(context, ticket.addresses[0])
             user = self._user_of(context, ticket.client)
-        except AuthenticationFailed:
-            yield from send_int(_DENY)
-            raise
+        except AuthenticationFailed as error:
+            reason = "the client's ticket is of nobody here"
+            denied = yield from self._deny(reason, error.reason)
+            raise denied from error
         yield from send_int(_GRANT)
         return AuthResult(user=user, authenticated_name=ticket.client)
 
@@ -169,14 +172,20 @@ class KerberosMethod(AuthenticationMethod):
         yield from send_int(_ABORT)
         return self.failure(reason)
 
-    def _deny(self, reason: str) -> Handshake[AuthenticationFailed]:
+    def _deny(
+        self, reason: str, detail: str | None = None
+    ) -> Handshake[AuthenticationFailed]:
         """Tell the client that it is refused.
+
+        Args:
+            reason: Why, for every log.
+            detail: More of it, for the log of D_SECURITY alone.
 
         Returns:
             What is to be raised.
         """
         yield from send_int(_DENY)
-        return self.failure(reason)
+        return self.failure(reason, detail)
 
     def _user_of(self, context: MethodContext, principal: str) -> str:
         """The FQU of a principal: the daemons' user, or what is before a slash.
