@@ -28,8 +28,10 @@ from condor_twisted.protocols.bearer_tokens import find_bearer_token
 from condor_twisted.protocols.kerberos_library import accept_ticket, request_ticket
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
 from condor_twisted.protocols.secret_files import SecretFiles
+from condor_twisted.protocols.sspi_library import open_sspi
 from condor_twisted.protocols.tls_contexts import TlsContexts
 from condor_twisted.security.credentials import find_tokens
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.steps import (
     DecodeMunge,
     EncodeMunge,
@@ -272,6 +274,10 @@ class Host:
             return self.run_blocking(request_ticket, step)
         if isinstance(step, AcceptTicket):
             return self.run_blocking(accept_ticket, step)
+        if isinstance(step, OpenSspi):
+            return self.run_blocking(open_sspi, step)
+        if isinstance(step, AdvanceSspi):
+            return self.run_blocking(step.exchange.advance, step.token)
         if isinstance(step, FindBearerToken):
             return self.run_blocking(find_bearer_token, step.path)
         if isinstance(step, FetchIssuerKeys):

@@ -15,8 +15,10 @@ from typing import Final
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.kerberos_library import kerberos_available
 from condor_twisted.protocols.munge_library import munge_available
+from condor_twisted.protocols.sspi_library import sspi_available
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.methods.munge import MUNGE_LIBRARY
+from condor_twisted.security.sspi import SSPI_LIBRARY
 from condor_twisted.security.tickets import KERBEROS_LIBRARY
 from condor_twisted.wire.sinful import IpAddress
 
@@ -109,5 +111,6 @@ def _libraries() -> frozenset[str]:
     here: dict[str, Callable[[], bool]] = {
         MUNGE_LIBRARY: munge_available,
         KERBEROS_LIBRARY: kerberos_available,
+        SSPI_LIBRARY: sspi_available,
     }
     return frozenset(name for name, available in here.items() if available())

@@ -39,6 +39,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 from condor_twisted.security.tls_settings import TlsSettings
 
@@ -327,6 +328,8 @@ Step: TypeAlias = (
     | FetchIssuerKeys
     | RequestTicket
     | AcceptTicket
+    | OpenSspi
+    | AdvanceSspi
 )
 
 #: A conversation that yields steps and returns its outcome.

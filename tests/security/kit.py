@@ -21,6 +21,12 @@ from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.keys import CryptoMethod
+from condor_twisted.security.sspi import (
+    AdvanceSspi,
+    OpenSspi,
+    SspiExchange,
+    SspiProblem,
+)
 from condor_twisted.security.steps import (
     DecodeMunge,
     EnableProtection,
@@ -181,6 +187,7 @@ class FakeHost:
     munge: dict[str, int] = field(default_factory=dict)
     ticket: TicketExchange | TicketProblem | None = None
     accepted: dict[bytes, AcceptedTicket] = field(default_factory=dict)
+    sspi: SspiExchange | SspiProblem | None = None
     bearer_token: str | None = None
     issuer_keys: dict[str, str] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
@@ -229,6 +236,10 @@ class FakeHost:
         if isinstance(step, AcceptTicket):
             problem = TicketProblem("Wrong principal in request")
             return self.accepted.get(step.request, problem)
+        if isinstance(step, OpenSspi):
+            return self.sspi
+        if isinstance(step, AdvanceSspi):
+            return step.exchange.advance(step.token)
         raise AssertionError(f"no host answers {step}")
 
 
