@@ -31,12 +31,15 @@ _BOUND: Mapping[str, tuple[str, ...]] = {
 }
 """Users with tickets that are good at some addresses only; all come from 127.0.0.1."""
 
+_WAIT_SECONDS = 12
+"""How long a tool may take: some are told nothing of a refusal."""
+
 _POLICY: Mapping[str, str] = {
     **{f"ALLOW_{level}": "*" for level in ("READ", "WRITE", "DAEMON")},
     "SEC_DEFAULT_AUTHENTICATION": "REQUIRED",
     "SEC_READ_AUTHENTICATION": "OPTIONAL",
     "SEC_DEFAULT_AUTHENTICATION_METHODS": "KERBEROS",
-    "SEC_DEFAULT_AUTHENTICATION_TIMEOUT": "4",  # some are told nothing of a refusal
+    "SEC_DEFAULT_AUTHENTICATION_TIMEOUT": "4",
 }
 _CLIENT: Mapping[str, str] = {
     "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
@@ -138,10 +141,11 @@ def _advertise(
     file = collector.sandbox.work / "kerberos.ads"
     file.write_text(ads.render_ads([ads.master_ad(name)]), encoding="utf-8")
     arguments = ("-pool", ADDRESS, "-tcp", "UPDATE_MASTER_AD", str(file))
-    if ours:
-        done = collector.our_tool("advertise", *arguments, user=user, knobs=_CLIENT)
-    else:
-        done = collector.tool("condor_advertise", *arguments, user=user, knobs=_CLIENT)
+    tool = collector.our_tool if ours else collector.tool
+    command = "advertise" if ours else "condor_advertise"
+    done = tool(
+        command, *arguments, user=user, knobs=_CLIENT, timeout_seconds=_WAIT_SECONDS
+    )
     settle(collector)
     listed = collector.tool(
         "condor_status",

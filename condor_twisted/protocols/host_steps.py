@@ -65,6 +65,9 @@ LOOKUP_TIMEOUT_SECONDS = 5.0
 LOOKUPS_AT_ONCE = 4
 #: How many may wait for names; whoever comes then gets none.
 WAITING_COUNT = 1000
+#: How many tickets are asked for at a time: where no KDC answers, each takes a thread
+#: for long, and the others have work to do.
+TICKETS_AT_ONCE = 4
 
 #: A random byte's character in a temporary name.
 _NAME_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode("ascii")
@@ -225,6 +228,7 @@ class Host:
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._files = SecretFiles()
         self._tls = TlsContexts()
+        self._tickets = DeferredSemaphore(TICKETS_AT_ONCE)
         self._clock = clock
         self._issuer_keys: IssuerKeys | None = None
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
@@ -271,7 +275,7 @@ class Host:
         if isinstance(step, DecodeMunge):
             return self.run_blocking(decode_munge, step.credential)
         if isinstance(step, RequestTicket):
-            return self.run_blocking(request_ticket, step)
+            return self._tickets.run(self.run_blocking, request_ticket, step)
         if isinstance(step, AcceptTicket):
             return self.run_blocking(accept_ticket, step)
         if isinstance(step, OpenSspi):
