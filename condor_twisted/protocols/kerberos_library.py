@@ -233,9 +233,10 @@ def _first_principal(context: _Context, keytab: Any) -> Any:
     return entry.principal
 
 
-def _log_in(context: _Context, source: TicketKeytab, server: Any) -> Any:
+def _log_in(context: _Context, source: TicketKeytab, wanted: RequestTicket) -> Any:
     """A ticket for a server, with a key of a keytab."""
     keytab = context.keytab(source.name)
+    context.call("krb5_kt_have_content", keytab)
     if source.principal is not None:
         text = context.text(source.principal)
         free = "krb5_free_principal"
@@ -244,6 +245,7 @@ def _log_in(context: _Context, source: TicketKeytab, server: Any) -> Any:
         client = context.principal_of(source.service, None)
     else:
         client = _first_principal(context, keytab)
+    server = context.principal_of(wanted.service, wanted.host)
     credentials = context.ffi.new("krb5_creds *")
     context.call(
         "krb5_get_init_creds_keytab",
@@ -258,7 +260,7 @@ def _log_in(context: _Context, source: TicketKeytab, server: Any) -> Any:
     return credentials
 
 
-def _look_up(context: _Context, source: TicketCache, server: Any) -> Any:
+def _look_up(context: _Context, source: TicketCache, wanted: RequestTicket) -> Any:
     """A ticket for a server, with those that a user's cache has."""
     kind, close = "krb5_ccache", "krb5_cc_close"
     if source.name is None:
@@ -266,18 +268,22 @@ def _look_up(context: _Context, source: TicketCache, server: Any) -> Any:
     else:
         cache = context.make(kind, close, "krb5_cc_resolve", context.text(source.name))
     free = "krb5_free_principal"
-    client = context.make("krb5_principal", free, "krb5_cc_get_principal", cache)
-    wanted = context.ffi.new("krb5_creds *")
-    wanted.client, wanted.server = client, server
+    known = context.ffi.new("krb5_creds *")
+    known.client = context.make("krb5_principal", free, "krb5_cc_get_principal", cache)
+    known.server = context.principal_of(wanted.service, wanted.host)
     return context.make(
-        "krb5_creds *", "krb5_free_creds", "krb5_get_credentials", 0, cache, wanted
+        "krb5_creds *", "krb5_free_creds", "krb5_get_credentials", 0, cache, known
     )
 
 
-def _get_ticket(context: _Context, source: TicketSource, server: Any) -> Any:
+def _get_ticket(context: _Context, source: TicketSource, wanted: RequestTicket) -> Any:
+    """A ticket for a server; only who has anything to log in with asks for names.
+
+    Source: ``src/condor_io/condor_auth_kerberos.cpp: init_daemon, init_user``.
+    """
     if isinstance(source, TicketKeytab):
-        return _log_in(context, source, server)
-    return _look_up(context, source, server)
+        return _log_in(context, source, wanted)
+    return _look_up(context, source, wanted)
 
 
 class _Exchange:
@@ -315,8 +321,7 @@ def request_ticket(step: RequestTicket) -> TicketExchange | TicketProblem:
         context = None
         try:
             context = _open_context()
-            server = context.principal_of(step.service, step.host)
-            exchange = _Exchange(context, _get_ticket(context, source, server))
+            exchange = _Exchange(context, _get_ticket(context, source, step))
         except _KerberosError as error:
             if context is not None:
                 context.close()
