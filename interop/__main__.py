@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from interop import ping, pool, queries, security, volume
+from interop import kerberos, matrix, ping, pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -30,7 +30,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "ping", "pool")
+_PHASES = ("queries", "security", "ping", "kerberos", "matrix", "pool")
 
 
 class _Run:
@@ -59,6 +59,8 @@ class _Run:
             "queries": self._queries,
             "security": self._security,
             "ping": self._ping,
+            "kerberos": self._kerberos,
+            "matrix": self._matrix,
             "pool": self._pool,
         }[name]()
 
@@ -100,6 +102,12 @@ class _Run:
 
     def _ask(self, title: str, kind: Kind, sandbox: Sandbox) -> ping.Answers:
         return ping.ask_everything(title, kind, sandbox, self._report, self._suite)
+
+    def _kerberos(self) -> None:
+        self._both("tickets of a real KDC", kerberos.observe, kerberos.compare)
+
+    def _matrix(self) -> None:
+        self._both("every method and cipher", matrix.observe, matrix.compare)
 
     def _pool(self) -> None:
         self._both(

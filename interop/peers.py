@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop.errors import PeerDidNotStart
@@ -33,6 +33,7 @@ __all__ = [
 PORT = 9618
 ADDRESS = f"127.0.0.1:{PORT}"
 _START_SECONDS = 40
+_STOP_SECONDS = 20
 _OUR_TOOL = "import sys; from condor_twisted.tools.main import main; sys.exit(main())"
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 
@@ -68,12 +69,21 @@ TWISTED = Kind("twisted", False)
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector that runs, and the tools that talk to it."""
+    """A collector that runs, and the tools that talk to it.
+
+    Args:
+        kind: Which one it is.
+        sandbox: Where it runs.
+        config: The tools' configuration.
+        log: Its log.
+        environment: What the tools' environment has besides.
+    """
 
     kind: Kind
     sandbox: Sandbox
     config: Path
     log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def tool(
         self,
@@ -97,7 +107,11 @@ class Collector:
         return self.sandbox.run(
             command,
             user=user,
-            environment={"CONDOR_CONFIG": str(self.config), **extra},
+            environment={
+                "CONDOR_CONFIG": str(self.config),
+                **self.environment,
+                **extra,
+            },
             timeout_seconds=timeout_seconds,
         )
 
@@ -125,6 +139,7 @@ class Collector:
             environment={
                 **_our_environment(),
                 "CONDOR_CONFIG": str(self.config),
+                **self.environment,
                 **extra,
             },
             user=user,
@@ -178,7 +193,12 @@ def write_config(
 
 @contextlib.contextmanager
 def start(
-    kind: Kind, sandbox: Sandbox, knobs: Mapping[str, str], *, user: str = "root"
+    kind: Kind,
+    sandbox: Sandbox,
+    knobs: Mapping[str, str],
+    *,
+    user: str = "root",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Collector]:
     """Run a collector for the length of a ``with`` block.
 
@@ -187,6 +207,7 @@ def start(
         sandbox: Where it listens.
         knobs: Its configuration; for ours on top of the embedded defaults.
         user: Who runs it.
+        environment: What its environment, and that of its tools, has besides.
 
     Yields:
         The collector, ready for commands.
@@ -198,6 +219,9 @@ def start(
     owner = "condor" if user == "root" else user
     config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
     address_file = work / f"collector-{kind.name}" / "run" / "address"
+    pid_file = address_file.with_name("pid")
+    for old in (address_file, pid_file):
+        old.unlink(missing_ok=True)
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:
@@ -206,21 +230,29 @@ def start(
                 f"COLLECTOR_LOG = {work}/collector-{kind.name}/log/CollectorLog\n"
             )
         log = work / f"collector-{kind.name}" / "log" / "CollectorLog"
-        command = sandbox.inside(["condor_collector", "-f", "-p", str(PORT)], user)
-        environment = {"CONDOR_CONFIG": str(config)}
+        command = sandbox.inside(
+            ["condor_collector", "-f", "-p", str(PORT), "-pidfile", str(pid_file)], user
+        )
+        variables = {"CONDOR_CONFIG": str(config)}
     else:
         _, _, domain = HOST_NAME.partition(".")
         named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
         command = sandbox.beside(_our_command(address_file, named), user)
-        environment = _our_environment()
+        variables = _our_environment()
+    extra = environment or {}
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
-    with sandbox.daemon(command, stdout, environment) as process:
+    with sandbox.daemon(command, stdout, {**variables, **extra}) as process:
         if not wait_until(
             lambda: _is_written(address_file) or process.poll() is not None,
             _START_SECONDS,
         ) or not _is_written(address_file):
             raise PeerDidNotStart(f"the {kind.name} collector", _tail(stdout, 30))
-        yield Collector(kind, sandbox, config, log)
+        try:
+            yield Collector(kind, sandbox, config, log, extra)
+        finally:
+            if pid_file.exists():  # what ends is only what had entered the sandbox
+                sandbox.run(["sh", "-c", f"kill $(cat {pid_file})"])
+                wait_until(lambda: process.poll() is not None, _STOP_SECONDS)
 
 
 def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:

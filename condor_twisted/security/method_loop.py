@@ -33,13 +33,11 @@ from condor_twisted.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.identity import (
     UNAUTHENTICATED_USER,
     check_user,
     make_user,
 )
-from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.methods import find_method
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
@@ -112,22 +110,6 @@ def _accept(
     return Authenticated(method.used_name, user, result)
 
 
-def _check_address(
-    context: MethodContext, method: AuthenticationMethod, result: AuthResult
-) -> None:
-    """Refuse a credential that is bound to another address.
-
-    Raises:
-        AuthenticationFailed: It is, and the configuration does not waive it.
-    """
-    if result.remote_address is None:
-        return
-    if context.security.knobs.boolean(ADDRESS_CHECK_KNOB, False):
-        return
-    if parse_ip(result.remote_address) != parse_ip(context.ends.peer_address):
-        raise method.failure("the credential is bound to another address")
-
-
 def authenticate_server(
     context: MethodContext, methods: Sequence[str]
 ) -> Handshake[Authenticated]:
@@ -152,7 +134,6 @@ def authenticate_server(
         yield from send_int(method.bit)
         try:
             result = yield from method.server(context)
-            _check_address(context, method, result)
         except AuthenticationFailed as error:
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             continue
@@ -192,7 +173,6 @@ def authenticate_client(
             raise MalformedMessage("the server picked a method that was not offered")
         try:
             result = yield from method.client(context)
-            _check_address(context, method, result)
         except AuthenticationFailed as error:
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             untried.remove(method)

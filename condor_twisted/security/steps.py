@@ -39,6 +39,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
+from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 from condor_twisted.security.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
@@ -342,6 +344,10 @@ Step: TypeAlias = (
     | DecodeMunge
     | FindBearerToken
     | FetchIssuerKeys
+    | RequestTicket
+    | AcceptTicket
+    | OpenSspi
+    | AdvanceSspi
 )
 
 #: A conversation that yields steps and returns its outcome.

@@ -47,6 +47,7 @@ ADMITTED = {
     "idtokens": "IDTOKENS",
     "fallback": "CLAIMTOBE",
     "munge": "MUNGE",
+    "kerberos": "KERBEROS",
 }
 
 

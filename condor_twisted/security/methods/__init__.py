@@ -14,7 +14,9 @@ from condor_twisted.security.methods.base import AuthenticationMethod, MethodSec
 from condor_twisted.security.methods.claimtobe import ClaimToBeMethod
 from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
 from condor_twisted.security.methods.idtokens import IdTokensMethod
+from condor_twisted.security.methods.kerberos import KerberosMethod
 from condor_twisted.security.methods.munge import MungeMethod
+from condor_twisted.security.methods.ntsspi import NtsspiMethod
 from condor_twisted.security.methods.password import PasswordMethod
 from condor_twisted.security.methods.scitokens import SciTokensMethod
 from condor_twisted.security.methods.ssl import SslMethod
@@ -39,6 +41,8 @@ METHODS: tuple[type[AuthenticationMethod], ...] = (
     SslMethod,
     SciTokensMethod,
     MungeMethod,
+    KerberosMethod,
+    NtsspiMethod,
 )
 
 _BY_NAME = {method.name: method for method in METHODS}
