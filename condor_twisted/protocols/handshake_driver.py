@@ -29,6 +29,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.errors import LocalProtocolError
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
@@ -40,7 +41,7 @@ from condor_twisted.security.steps import (
     Step,
 )
 
-__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel"]
+__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel", "NoChannel"]
 
 T = TypeVar("T")
 
@@ -73,6 +74,25 @@ class HostSteps(Protocol):
 
     def perform(self, step: Step) -> object:
         """The answer of a step, or a `Deferred` of it where the host may block."""
+
+
+class NoChannel:
+    """For a handshake that only asks the host, and exchanges no messages."""
+
+    def send_message(self, payload: bytes) -> None:
+        """There is nobody to send to."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def receive_one(self, receiver: Callable[[bytes], None]) -> bytes | None:
+        """There is nobody to wait for."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def enable_protection(self, step: EnableProtection) -> None:
+        """There is nothing to protect."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def abort(self) -> None:
+        """There is nothing to end."""
 
 
 class HandshakeDriver(Generic[T]):
