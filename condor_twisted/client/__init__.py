@@ -12,6 +12,17 @@ For asyncio programs see `condor_twisted.aio`.
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.pool import Advertised, Location, Pool
 from condor_twisted.client.queries import AdKind, Query, ad_kind
+from condor_twisted.client.tokens import (
+    StartedTokenRequest,
+    approve_token_request,
+    auto_approve_token_requests,
+    exchange_scitoken,
+    fetch_token,
+    finish_token_request,
+    list_token_requests,
+    request_token,
+    start_token_request,
+)
 
 __all__ = [
     "AdKind",
@@ -20,5 +31,14 @@ __all__ = [
     "Location",
     "Pool",
     "Query",
+    "StartedTokenRequest",
     "ad_kind",
+    "approve_token_request",
+    "auto_approve_token_requests",
+    "exchange_scitoken",
+    "fetch_token",
+    "finish_token_request",
+    "list_token_requests",
+    "request_token",
+    "start_token_request",
 ]

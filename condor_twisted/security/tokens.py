@@ -37,6 +37,7 @@ __all__ = [
     "check_times",
     "claim_text",
     "create_token",
+    "decode_token_part",
     "expiration",
     "is_key_name",
     "parse_token",
@@ -364,17 +365,25 @@ def read_json_object(text: str) -> dict[str, object]:
     return found
 
 
+def decode_token_part(part: str) -> str:
+    """The text that is in a part of a token.
+
+    Raises:
+        TokenRefused: There is none.
+    """
+    try:
+        return _decode(part).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenRefused("a part of the token is no UTF-8") from error
+
+
 def read_token_part(part: str) -> dict[str, object]:
     """The JSON object in a part of a token.
 
     Raises:
         TokenRefused: There is none.
     """
-    try:
-        text = _decode(part).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TokenRefused("a part of the token is no UTF-8") from error
-    return read_json_object(text)
+    return read_json_object(decode_token_part(part))
 
 
 def parse_token(text: str, *, whole: bool = True) -> Token:

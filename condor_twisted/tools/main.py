@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Final = (
     ("status", "condor_twisted.tools.status.command", "show what a collector knows"),
     ("advertise", "condor_twisted.tools.advertise", "tell a collector of ads"),
+    ("token", "condor_twisted.tools.token.command", "make, fetch and approve tokens"),
 )
 
 
