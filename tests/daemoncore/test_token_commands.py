@@ -144,7 +144,8 @@ class TokenCommandsTests(TokenDaemonTestCase):
         self.assertEqual(second.subject, "alice@example")
         self.assertEqual(second.limits, "READ")
         ends = self.read(first).expires_at
-        assert ends is not None and second.expires_at is not None
+        assert ends is not None
+        assert second.expires_at is not None
         self.assertLessEqual(second.expires_at, ends)
         [answer] = self.ask(
             bearer, Command.DC_GET_SESSION_TOKEN, LimitAuthorization="WRITE"

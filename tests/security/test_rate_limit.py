@@ -9,7 +9,7 @@ from condor_twisted.security.rate_limit import RateLimit
 
 class RateLimitTests(SynchronousTestCase):
     def test_share(self) -> None:
-        """Ten seconds' worth at once, then as it comes back; each address for itself."""
+        """Ten seconds' worth at once, then as it comes back, for each address."""
         limit = RateLimit(2, 10)
         for _ in range(20):
             self.assertFalse(limit.is_reached("a", 100.0))

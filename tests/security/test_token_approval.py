@@ -125,7 +125,7 @@ class RuleTests(TokenTestCase):
         self.assertEqual(self.add("192.0.2.0/24", 9999).expires_at, 1060)
 
     def test_mnh_4_38_width(self) -> None:
-        """Without a knob no rule is for everybody; with one it is no wider than that."""
+        """Without a knob no rule is for everybody; with one none is wider."""
         for text in ("*", "*/*", "0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/15"):
             self.assertIn("wider than", self.refused(-3, self.add, text, 60))
         for text in ("10.0.0.0/8", "2001::/16"):

@@ -28,7 +28,7 @@ class LimitTests(TokenTestCase):
         self.assertEqual(len(read_limits(many.rpartition(" ")[0])), 64)
 
     def test_within(self) -> None:
-        """A limited credential holds its levels and what they imply, in this spelling."""
+        """A limited credential holds its levels and what they imply, spelled so."""
         peer = limited(ALICE, "WRITE")
         for level, holds in (
             ("WRITE", True),
@@ -43,7 +43,7 @@ class LimitTests(TokenTestCase):
 
 
 class SessionTokenTests(TokenTestCase):
-    def fetch(self, peer: Any = ALICE, *arguments: Any, **knobs: str) -> IssuedToken:
+    def fetch(self, peer: Any = ALICE, *arguments: Any, **knobs: Any) -> IssuedToken:
         """A session token."""
         return TokenIssuer(self.security(**knobs)).session_token(peer, *arguments)
 
@@ -117,7 +117,7 @@ class SessionTokenTests(TokenTestCase):
         self.refused(3, self.fetch, ALICE, (), None, "../AP", **allowed)
         issuer = TokenIssuer(self.security(SEC_TOKEN_ISSUER_KEY="AP"))
         self.assertEqual(issuer.session_token(ALICE).key_name, "AP")
-        self.refused(1, TokenIssuer(self.security({})).session_token, ALICE)
+        self.refused(1, TokenIssuer(self.security(files={})).session_token, ALICE)
 
     def test_no_trust_domain(self) -> None:
         """Without a trust domain there is no token."""
@@ -141,7 +141,7 @@ class ExchangeTests(TokenTestCase):
         self.host = FakeHost(issuer_keys={ISSUER: KEYS})
         self.names = {f"{ISSUER},alice": "alice@here"}
 
-    def exchange(self, text: str, peer: Any = ALICE, **knobs: str) -> IssuedToken:
+    def exchange(self, text: str, peer: Any = ALICE, **knobs: Any) -> IssuedToken:
         """Exchange a SciToken, with the host answering."""
         security = self.security(**knobs)
         security.identity_map = lambda method, name: self.names.get(name)

@@ -15,11 +15,9 @@ ADMINISTRATOR = replace(ALICE, user="root@test.domain", address="192.0.2.1")
 
 
 class RequestsTestCase(TokenTestCase):
-    def make(
-        self, files: dict[str, bytes] | None = None, **knobs: str
-    ) -> TokenRequests:
+    def make(self, **knobs: Any) -> TokenRequests:
         """The requests of a daemon with these knobs."""
-        self.requests = TokenRequests(self.security(files, **knobs))
+        self.requests = TokenRequests(self.security(**knobs))
         return self.requests
 
     def setUp(self) -> None:
@@ -116,7 +114,7 @@ class StartTests(RequestsTestCase):
 
     def test_no_key(self) -> None:
         """Without a signing key nothing is kept."""
-        self.make({})
+        self.make(files={})
         self.assertEqual(
             self.refused(4, self.start),
             "TOKEN_UTILS:4:Server does not have a signing key configured.",
@@ -358,7 +356,7 @@ class AutoApproveTests(RequestsTestCase):
 
     def test_no_key(self) -> None:
         """Without a signing key there is no rule."""
-        self.make({})
+        self.make(files={})
         self.refused(
             4, self.requests.auto_approve, self.clock.seconds, "192.0.2.0/24", 60
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -51,13 +52,11 @@ class TokenTestCase(SynchronousTestCase):
         self.clock = Clock()
 
     def security(
-        self, files: dict[str, bytes] | None = None, **knobs: str
+        self, *, files: Mapping[str, bytes] = FILES, **knobs: str
     ) -> SecurityState:
         """The security with these knobs."""
         return make_state(
-            {**KNOBS, **knobs},
-            clock=self.clock,
-            files=FakeFiles(dict(FILES if files is None else files)),
+            {**KNOBS, **knobs}, clock=self.clock, files=FakeFiles(dict(files))
         )
 
     def read(self, text: str) -> Token:

@@ -26,7 +26,6 @@ from condor_twisted.security.tokens import (
     decode_token_part,
     read_json_object,
 )
-from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.running import DONE, FAILED, warn
 from condor_twisted.tools.token.options import TokenOptions
 
@@ -38,12 +37,8 @@ def create(options: TokenOptions) -> int:
 
     Returns:
         The exit code.
-
-    Raises:
-        UsageError: Nobody is named who shall bear it.
     """
-    if not options.identity:
-        raise UsageError("-identity USER@DOMAIN is required")
+    identity = options.identity or ""
     settings = read_tool_settings()
     name = options.key or POOL_KEY
     credentials = load_credentials(settings, host_facts(settings), SecretFiles())
@@ -56,11 +51,11 @@ def create(options: TokenOptions) -> int:
                 "It has to be a signing key that belongs to root or to this user, and "
                 "nobody else may read it."
             )
-        check_user("IDTOKENS", options.identity, {POOL_DOMAIN})
+        check_user("IDTOKENS", identity, {POOL_DOMAIN})
         token = create_token(
             key,
             settings.text("TRUST_DOMAIN") or "",
-            options.identity,
+            identity,
             int(time.time()),
             secrets.token_bytes,
             lifetime_seconds=None if lifetime is None or lifetime < 0 else lifetime,

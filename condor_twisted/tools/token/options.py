@@ -51,6 +51,7 @@ class Action:
         summary: What it does.
         options: What may be said about it; the first that fits an argument wins.
         other_names: What else it is called.
+        required: The option without which nothing can be done, and an example.
         refused: Options that are known, and not available here.
         default_type: Which daemon is meant unless ``-type`` says so.
     """
@@ -59,6 +60,7 @@ class Action:
     summary: str
     options: tuple[Option, ...]
     other_names: tuple[str, ...] = ()
+    required: tuple[str, str] | None = None
     refused: frozenset[str] = frozenset()
     default_type: str = "COLLECTOR"
 
@@ -74,6 +76,7 @@ ACTIONS: Final = (
             *_PLACE,
             *_SHARED,
         ),
+        required=("identity", "USER@DOMAIN"),
     ),
     Action(
         "list",
@@ -128,6 +131,7 @@ ACTIONS: Final = (
             *_SHARED,
         ),
         ("request-auto-approve",),
+        ("netblock", "192.168.0.0/24"),
     ),
 )
 
@@ -213,6 +217,10 @@ def parse_options(action: Action, arguments: list[str]) -> TokenOptions:
         values = take_values(arguments, at, match)
         at += 1 + len(values)
         _set(options, name, values[0] if values else "")
+    if action.required is not None and not options.help:
+        name, example = action.required
+        if not getattr(options, _FIELDS[name]):
+            raise UsageError(f"-{name} is required, such as -{name} {example}")
     return options
 
 

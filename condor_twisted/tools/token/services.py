@@ -30,7 +30,6 @@ from condor_twisted.constants import attributes
 from condor_twisted.errors import CommandRefused
 from condor_twisted.security.token_approval import parse_netblock
 from condor_twisted.tools.locating import locate_daemon
-from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.running import DONE, FAILED, pool_of, warn
 from condor_twisted.tools.token.files import write_token
 from condor_twisted.tools.token.options import TokenOptions
@@ -226,13 +225,8 @@ async def auto_approve(options: TokenOptions, reactor: Any) -> int:
 
     Returns:
         The exit code.
-
-    Raises:
-        UsageError: No network is named.
     """
-    netblock = options.netblock
-    if not netblock:
-        raise UsageError("-netblock argument is required, such as 192.168.0.0/24")
+    netblock = options.netblock or ""
     lifetime = options.lifetime_seconds
     if lifetime is None:
         lifetime = _RULE_SECONDS
