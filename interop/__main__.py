@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from interop import pool, queries, security, volume
+from interop import pool, queries, security, tokens, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -29,7 +29,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "pool")
+_PHASES = ("queries", "security", "pool", "tokens")
 
 
 class _Run:
@@ -54,9 +54,12 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {"queries": self._queries, "security": self._security, "pool": self._pool}[
-            name
-        ]()
+        {
+            "queries": self._queries,
+            "security": self._security,
+            "pool": self._pool,
+            "tokens": self._tokens,
+        }[name]()
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
@@ -93,6 +96,15 @@ class _Run:
                 kind, sandbox, self._report, sandbox.work
             ),
             pool.compare,
+        )
+
+    def _tokens(self) -> None:
+        self._both(
+            "tokens and requests for them",
+            lambda kind, sandbox: tokens.check_tokens(
+                kind, sandbox, self._report, sandbox.work
+            ),
+            tokens.compare,
         )
 
     def _both(

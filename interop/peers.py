@@ -81,6 +81,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a real tool with a configuration that points at this collector.
 
@@ -89,6 +90,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -99,6 +101,7 @@ class Collector:
             user=user,
             environment={"CONDOR_CONFIG": str(self.config), **extra},
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
         )
 
     def our_tool(
@@ -107,6 +110,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a command of ``condor-twisted`` with the same configuration.
 
@@ -115,6 +119,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -129,6 +134,7 @@ class Collector:
             },
             user=user,
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
             beside=True,
         )
 
@@ -198,6 +204,7 @@ def start(
     owner = "condor" if user == "root" else user
     config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
     address_file = work / f"collector-{kind.name}" / "run" / "address"
+    address_file.unlink(missing_ok=True)
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:
