@@ -25,7 +25,6 @@ _PLACES: Final = (
     "SEC_PASSWORD_FILE",
     "SEC_PASSWORD_DIRECTORY",
     "ETC",
-    "LOCAL_DIR",
 )
 
 
@@ -45,9 +44,10 @@ def signing_key_places(settings: Settings) -> str:
 def create_signing_keys(settings: Settings) -> None:
     """Make the signing keys that a collector makes, where they are missing.
 
-    Where nobody said where keys shall be, none is made.
+    Where nobody said where keys shall be, nothing is said when none can be made:
+    that is for whoever wants a token then.
     """
-    if settings.subsystem.upper() != "COLLECTOR" or not _has_place(settings):
+    if settings.subsystem.upper() != "COLLECTOR":
         return
     paths = [settings.text(_POOL_KEY_FILE)]
     if (settings.local_name or "").upper() == "AP_COLLECTOR":
@@ -60,6 +60,8 @@ def create_signing_keys(settings: Settings) -> None:
             if create_signing_key(path):
                 _log.info("Created a token signing key in {path}", path=path)
         except OSError as error:
+            if not _has_place(settings):
+                continue
             _log.warn(
                 "No token signing key can be made in {path}: {reason}",
                 path=path,

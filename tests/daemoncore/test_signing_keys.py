@@ -54,17 +54,21 @@ class CreateTests(SynchronousTestCase):
         self.assertEqual(self.create("COLLECTOR", "AP_COLLECTOR"), ["AP", "POOL"])
 
     def test_nobody_asked(self) -> None:
-        """Where keys have but a default place, none is made, and nothing is said."""
-        settings = Settings.from_assignments({}, "COLLECTOR")
-        self.assertEqual(
-            settings.text("SEC_TOKEN_POOL_SIGNING_KEY_FILE"), "/passwords.d/POOL"
-        )
+        """Where keys have but a default place that is not there, nothing is said."""
+        local = self.directory / "local"
+        settings = Settings.from_assignments({"LOCAL_DIR": str(local)}, "COLLECTOR")
         create_signing_keys(settings)
         self.assertEqual(list(self.observer), [])
         self.assertIn("not set", signing_key_places(settings))
+        (local / "passwords.d").mkdir(parents=True)
+        create_signing_keys(settings)
+        self.assertTrue((local / "passwords.d" / "POOL").exists())
+        self.assertEqual(len(list(self.observer)), 1)
+
+    def test_somebody_asked(self) -> None:
+        """A place that was asked for and is not there is a warning."""
         for name, place in (
             ("ETC", "/passwords.d/POOL"),
-            ("LOCAL_DIR", "/passwords.d/POOL"),
             ("SEC_PASSWORD_DIRECTORY", "/POOL"),
             ("SEC_PASSWORD_FILE", ""),
         ):
@@ -74,7 +78,7 @@ class CreateTests(SynchronousTestCase):
                 signing_key_places(settings),
                 f"/there/is/none{place} (SEC_TOKEN_POOL_SIGNING_KEY_FILE)",
             )
-        self.assertEqual(len(list(self.observer)), 4)
+        self.assertEqual(len(list(self.observer)), 3)
 
     def test_no_place(self) -> None:
         """A key that cannot be written is a warning, and the daemon goes on."""
