@@ -16,7 +16,8 @@ Whose fault is it? That is the first question, so it is the first branch::
     |   |-- AuthorizationDenied     known, but not allowed
     |   |-- SessionUnknown          a session that we do not (or no longer) have
     |   |-- TlsFailed               TLS did not come about
-    |   `-- TokenRefused            no token, or none that is accepted
+    |   |-- TokenRefused            no token, or none that is accepted
+    |   `-- TokenServiceRefused     a wish for a token that is not granted
     |-- CommandRefused              a peer turned our command down
     |-- ConfigError                 a configuration that cannot be used
     |-- ExpressionError             a ClassAd expression that does not parse
@@ -54,6 +55,7 @@ __all__ = [
     "SessionUnknown",
     "TlsFailed",
     "TokenRefused",
+    "TokenServiceRefused",
     "TrailingData",
 ]
 
@@ -220,6 +222,20 @@ class TokenRefused(SecurityError):
         self.reason = reason
 
 
+class TokenServiceRefused(SecurityError):
+    """A wish for a token that is not granted; the peer gets code and reason.
+
+    Args:
+        code: ``ErrorCode`` of the answer.
+        reason: ``ErrorString`` of the answer; no secret, no path of this host.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class CommandRefused(CondorTwistedError):
     """A peer turned our command down, or closed before it answered.
 
@@ -227,13 +243,17 @@ class CommandRefused(CondorTwistedError):
         command: The command number.
         address: Whom we asked, a sinful string.
         reason: What the peer said, or what its silence means.
+        code: The peer's own number for it, where it sent one.
     """
 
-    def __init__(self, command: int, address: str, reason: str) -> None:
+    def __init__(
+        self, command: int, address: str, reason: str, code: int | None = None
+    ) -> None:
         super().__init__(f"command {command} to {address}: {reason}")
         self.command = command
         self.address = address
         self.reason = reason
+        self.code = code
 
 
 class ConfigError(CondorTwistedError):

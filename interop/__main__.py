@@ -21,7 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from interop import kerberos, matrix, ping, pool, queries, security, volume
+from interop import (
+    kerberos,
+    matrix,
+    ping,
+    pool,
+    queries,
+    security,
+    tokens,
+    volume,
+)
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -30,7 +39,15 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "ping", "kerberos", "matrix", "pool")
+_PHASES = (
+    "queries",
+    "security",
+    "ping",
+    "kerberos",
+    "matrix",
+    "tokens",
+    "pool",
+)
 
 
 class _Run:
@@ -62,6 +79,7 @@ class _Run:
             "kerberos": self._kerberos,
             "matrix": self._matrix,
             "pool": self._pool,
+            "tokens": self._tokens,
         }[name]()
 
     def _queries(self) -> None:
@@ -116,6 +134,15 @@ class _Run:
                 kind, sandbox, self._report, sandbox.work
             ),
             pool.compare,
+        )
+
+    def _tokens(self) -> None:
+        self._both(
+            "tokens and requests for them",
+            lambda kind, sandbox: tokens.check_tokens(
+                kind, sandbox, self._report, sandbox.work
+            ),
+            tokens.compare,
         )
 
     def _both(

@@ -336,12 +336,45 @@ _PING_RULES: tuple[Rule, ...] = (
     ),
 )
 
+_TOKEN_RULES: tuple[Rule, ...] = (
+    # The tool of 23.9 takes a token without a request's id for a mistake.
+    Rule(
+        "23.9 wants an id besides the token",
+        "<whole>",
+        _left_out,
+        query="token tools: a request with a rule",
+        row="Remote daemon did not provide a valid request ID|failed$",
+    ),
+    Rule(
+        "23.9 wants an id besides the token",
+        "<whole>",
+        _added,
+        query="token tools: a request with a rule",
+        row="TOKEN |done$",
+    ),
+    Rule(
+        "ours tells nobody the paths of its files",
+        "<whole>",
+        _left_out,
+        query="token: condor.*: fetch -key AP",
+        row="Failed to request a session token: DAEMON:1:TOKEN:1:Failed to read file",
+    ),
+    Rule(
+        "ours tells nobody the paths of its files",
+        "<whole>",
+        _added,
+        query="token: condor.*: fetch -key AP",
+        row="Failed to request a session token: DAEMON:1:Server does not have access",
+    ),
+)
+
 RULES: tuple[Rule, ...] = (
     *_PING_RULES,
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
     *_DIFFERENCES_OF_PROGRAMS,
     *_POOL_RULES,
+    *_TOKEN_RULES,
 )
 
 

@@ -91,6 +91,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a real tool with a configuration that points at this collector.
 
@@ -99,6 +100,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -113,6 +115,7 @@ class Collector:
                 **extra,
             },
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
         )
 
     def our_tool(
@@ -121,6 +124,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a command of ``condor-twisted`` with the same configuration.
 
@@ -129,6 +133,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -144,6 +149,7 @@ class Collector:
             },
             user=user,
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
             beside=True,
         )
 
@@ -222,6 +228,7 @@ def start(
     pid_file = address_file.with_name("pid")
     for old in (address_file, pid_file):
         old.unlink(missing_ok=True)
+    address_file.unlink(missing_ok=True)
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:

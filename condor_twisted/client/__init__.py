@@ -14,6 +14,17 @@ from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.ping import PingResult
 from condor_twisted.client.pool import Advertised, Location, Pool
 from condor_twisted.client.queries import AdKind, Query, ad_kind
+from condor_twisted.client.tokens import (
+    StartedTokenRequest,
+    approve_token_request,
+    auto_approve_token_requests,
+    exchange_scitoken,
+    fetch_token,
+    finish_token_request,
+    list_token_requests,
+    request_token,
+    start_token_request,
+)
 
 __all__ = [
     "AdKind",
@@ -24,5 +35,14 @@ __all__ = [
     "PingResult",
     "Pool",
     "Query",
+    "StartedTokenRequest",
     "ad_kind",
+    "approve_token_request",
+    "auto_approve_token_requests",
+    "exchange_scitoken",
+    "fetch_token",
+    "finish_token_request",
+    "list_token_requests",
+    "request_token",
+    "start_token_request",
 ]

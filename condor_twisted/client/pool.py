@@ -142,6 +142,11 @@ class Pool:
         """The configuration in use."""
         return self.client.settings
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was named, and need not be the one of this host."""
+        return self._address is not None
+
     def collectors(self) -> list[tuple[str, SinfulAddress]]:
         """The collectors with their names, in the order in which they are asked.
 

@@ -49,6 +49,7 @@ from condor_twisted.daemoncore.own_process import (
 )
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
+from condor_twisted.daemoncore.token_commands import TokenCommands
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
@@ -141,8 +142,10 @@ class Daemon(MultiService):
         self._accept_pause: IDelayedCall | None = None
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
-        for registration in declared_commands(BuiltinCommands(self)):
-            self.table.add(registration)
+        self._tokens = TokenCommands(self)
+        for owner in (BuiltinCommands(self), self._tokens):
+            for registration in declared_commands(owner):
+                self.table.add(registration)
         for registration in declared_commands(self):
             self.table.remove(registration.rule.number)
             self.table.add(registration)
@@ -362,6 +365,7 @@ class Daemon(MultiService):
             now = self.security.now()
             self.security.incoming.expire(now)
             self.security.outgoing.expire(now)
+            self._tokens.expire()
             if self._list_addresses is not None:
                 self._list_addresses.keep_fresh(self.security.authorizer)
         if self.server is not None:
@@ -441,6 +445,7 @@ class Daemon(MultiService):
         if self._list_addresses is not None:
             self._list_addresses.refresh(security.authorizer)
         server.forget_admissions()
+        self._tokens.reset()
         self._apply_debug_flags()
         security.command_address = str(self.address)
         try:

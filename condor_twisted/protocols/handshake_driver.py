@@ -29,6 +29,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.errors import LocalProtocolError
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
@@ -41,7 +42,7 @@ from condor_twisted.security.steps import (
     Step,
 )
 
-__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel"]
+__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel", "NoChannel"]
 
 T = TypeVar("T")
 
@@ -76,6 +77,25 @@ class HostSteps(Protocol):
         """The answer of a step, or a `Deferred` of it where the host may block."""
 
 
+class NoChannel:
+    """For a handshake that only asks the host, and exchanges no messages."""
+
+    def send_message(self, payload: bytes) -> None:
+        """There is nobody to send to."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def receive_one(self, receiver: Callable[[bytes], None]) -> bytes | None:
+        """There is nobody to wait for."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def enable_protection(self, step: EnableProtection) -> None:
+        """There is nothing to protect."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def abort(self) -> None:
+        """There is nothing to end."""
+
+
 class HandshakeDriver(Generic[T]):
     """Runs one handshake to its end.
 
@@ -83,7 +103,7 @@ class HandshakeDriver(Generic[T]):
         handshake: The conversation; not started yet.
         channel: Where its messages go and come from.
         host: Who performs its other steps.
-        limit_time: Gets what the handshake wants to bound.
+        limit_time: Gets what the handshake wants to bound, where somebody bounds it.
     """
 
     __slots__ = (
@@ -104,7 +124,7 @@ class HandshakeDriver(Generic[T]):
         handshake: Handshake[T],
         channel: MessageChannel,
         host: HostSteps,
-        limit_time: Callable[[LimitTime], object],
+        limit_time: Callable[[LimitTime], object] | None = None,
     ) -> None:
         self._handshake = handshake
         self._channel = channel
@@ -172,7 +192,8 @@ class HandshakeDriver(Generic[T]):
                     self._channel.enable_protection(step)
                     answer = None
                 elif isinstance(step, LimitTime):
-                    self._limit_time(step)
+                    if self._limit_time is not None:
+                        self._limit_time(step)
                     answer = None
                 else:
                     waiting, answer = self._ask_host(step)

@@ -230,6 +230,8 @@ def session_peer(
         encrypted=session.encrypt or aes if encrypted is None else encrypted,
         integrity=session.integrity or aes,
         limits=session.limits,
+        limits_text=session.limits_text,
+        credential_expires_at=session.credential_expires_at,
         session_id=session.id,
         version=session.version,
         subsystem=session.subsystem,

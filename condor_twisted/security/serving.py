@@ -341,6 +341,8 @@ class _NewSession:
                 authenticated_name=session.authenticated_name,
                 tried_authentication=session.tried_authentication,
                 limits=session.limits,
+                limits_text=session.limits_text,
+                credential_expires_at=session.credential_expires_at,
                 subsystem=session.subsystem,
                 command_address=session.command_address,
             )
@@ -466,6 +468,7 @@ class _NewSession:
             session.authenticated_name = result.authenticated_name
             if result.limits is not None:
                 session.limits = parse_limits(result.limits)
+                session.limits_text = result.limits
             session.token_attributes = result.attributes
         return session
 

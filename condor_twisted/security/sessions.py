@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from condor_twisted.classad.literals import LiteralValue
+from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.keys import CryptoMethod, SessionKey
@@ -104,6 +105,7 @@ class SecuritySession:
         tag: The context that it belongs to (client).
         about: The ``AuthCommand`` with which it was made; resumes repeat it (client).
         token_attributes: What an authentication by token adds, ``AuthToken...``.
+        limits_text: ``limits`` as the credential spells them.
     """
 
     id: str
@@ -129,6 +131,7 @@ class SecuritySession:
     tag: str = ""
     about: int | None = None
     token_attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
+    limits_text: str | None = None
     _cipher: CfbCipher | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -172,6 +175,12 @@ class SecuritySession:
         )
 
     @property
+    def credential_expires_at(self) -> int | None:
+        """When the other side's credential ends, in Unix time, if it says so."""
+        value = self.token_attributes.get(TOKEN_EXPIRATION_TIME)
+        return value if isinstance(value, int) else None
+
+    @property
     def is_authenticated(self) -> bool:
         """Whether the other side proved who it is."""
         return self.method is not None and self.user != UNAUTHENTICATED_USER
@@ -199,6 +208,7 @@ class SecuritySession:
             self.version or "",
             self.subsystem or "",
             self.command_address or "",
+            self.limits_text or "",
         )
         attributes = sum(
             len(name) + len(str(value)) for name, value in self.token_attributes.items()

@@ -24,6 +24,7 @@ COMMANDS: Final = (
         "condor_twisted.tools.ping.command",
         "ask a daemon whether it would do something for us, and why not",
     ),
+    ("token", "condor_twisted.tools.token.command", "make, fetch and approve tokens"),
 )
 
 

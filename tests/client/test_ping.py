@@ -92,7 +92,7 @@ class PingTests(PoolTestCase):
         self.assertFalse(result.allowed)
         self.assertIsNotNone(result.error)
         self.assertEqual(
-            result.client.left_out, ("NTSSPI: this build does not have it",)
+            result.client.left_out, ("NTSSPI: SSPI is not here",)
         )
 
     def test_every_ping_is_new(self) -> None:

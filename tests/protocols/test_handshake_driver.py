@@ -8,8 +8,13 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.errors import HandshakeTimedOut, MalformedMessage, PeerClosed
-from condor_twisted.protocols.handshake_driver import HandshakeDriver
+from condor_twisted.errors import (
+    HandshakeTimedOut,
+    LocalProtocolError,
+    MalformedMessage,
+    PeerClosed,
+)
+from condor_twisted.protocols.handshake_driver import HandshakeDriver, NoChannel
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.steps import (
     EnableProtection,
@@ -314,3 +319,50 @@ class HandshakeDriverTests(SynchronousTestCase):
         self.channel.arrive(b"")
         self.assertEqual(self.successResultOf(outcome), "done")
         self.assertEqual(self.limits[1:], [LimitTime("a wait", None)])
+
+
+class NoChannelTests(SynchronousTestCase):
+    """Handshakes that only ask the host."""
+
+    def run_alone(self, handshake: Handshake[object]) -> Deferred[object]:
+        """Run one without a channel."""
+        return HandshakeDriver(handshake, NoChannel(), FakeHost()).start()
+
+    def test_host_steps(self) -> None:
+        """The host answers as ever."""
+
+        def handshake() -> Handshake[object]:
+            return (yield from lookup_user(33))
+
+        self.successResultOf(self.run_alone(handshake()))
+
+    def test_messages(self) -> None:
+        """There is nobody to talk to: that is an error of ours."""
+
+        def receives() -> Handshake[object]:
+            return (yield from receive_message())
+
+        def sends() -> Handshake[object]:
+            yield from send_message(b"")
+            return None
+
+        def protects() -> Handshake[object]:
+            yield from enable_protection(PROTECTION)
+            return None
+
+        for handshake in (receives, sends, protects):
+            self.failureResultOf(self.run_alone(handshake()), LocalProtocolError)
+
+    def test_giving_up(self) -> None:
+        """It can be cancelled while the host thinks."""
+
+        class SlowHost:
+            def perform(self, step: Step) -> object:
+                return Deferred()
+
+        def handshake() -> Handshake[object]:
+            return (yield from lookup_user(33))
+
+        outcome = HandshakeDriver(handshake(), NoChannel(), SlowHost()).start()
+        outcome.cancel()
+        self.failureResultOf(outcome, CancelledError)

@@ -215,4 +215,4 @@ class TextTests(SynchronousTestCase):
         found = explain_client(state, record)
         self.assertEqual(found.level, "CLIENT")
         self.assertEqual(found.line, "ALLOW_CLIENT = *")
-        self.assertEqual(found.left_out, ("NTSSPI: this build does not have it",))
+        self.assertEqual(found.left_out, ("NTSSPI: SSPI is not here",))

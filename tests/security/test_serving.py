@@ -275,6 +275,8 @@ class NewSessionTests(ServingCase):
         """What CLAIMTOBE proved for READ is good for READ alone."""
         _, _, admission = self.established(CLAIM)
         self.assertEqual(admission.peer.limits, {Permission.READ})
+        self.assertEqual(admission.peer.limits_text, "READ")
+        self.assertIsNone(admission.peer.credential_expires_at)
         start = CommandStart(60021)
         _, _, admission = self.established(CLAIM, start)
         self.assertEqual(admission.peer.limits, {Permission.READ, Permission.WRITE})
@@ -710,6 +712,7 @@ class ResumeTests(ServingCase):
         self.assertFalse(admission.decision.allowed)
         self.assertIsNone(admission.command)
         self.assertIn("outside the limits", admission.decision.reason)
+        self.assertEqual(admission.peer.limits_text, "READ")
 
     def test_mnh_4_7_command_without_payload(self) -> None:
         """Where no message of the client would prove the key, nothing runs."""
