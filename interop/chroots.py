@@ -27,6 +27,7 @@ _PACKAGES = {
     "usr/sbin/krb5kdc": "krb5-kdc",
     "usr/sbin/kadmin.local": "krb5-admin-server",
     "usr/bin/kinit": "krb5-user",
+    "usr/sbin/munged": "munge",
 }
 """What a chroot has besides HTCondor: a program, and the package that brings it."""
 _INSTALL_SECONDS = 420

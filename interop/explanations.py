@@ -58,6 +58,11 @@ def _method_left_out(left: str | None, right: str | None) -> bool:
     return left in ('"FS"', "FS") and right in (None, "undefined")
 
 
+def _is_without_domain(left: str | None, right: str | None) -> bool:
+    """Two identities, of which the first has no domain and the second has one."""
+    return left is not None and right is not None and right.startswith(f"{left}@")
+
+
 def _near_times(left: str | None, right: str | None) -> bool:
     """Two whole numbers of seconds that lie as far apart as two phases of one run."""
     if left is None or right is None or not (left.isdigit() and right.isdigit()):
@@ -368,8 +373,18 @@ _TOKEN_RULES: tuple[Rule, ...] = (
     ),
 )
 
+_MATRIX_RULES: tuple[Rule, ...] = (
+    Rule(
+        "23.9 leaves names without a domain as they are",
+        "outcome",
+        _is_without_domain,
+        query="CLAIMTOBE: ",
+    ),
+)
+
 RULES: tuple[Rule, ...] = (
     *_PING_RULES,
+    *_MATRIX_RULES,
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
     *_DIFFERENCES_OF_PROGRAMS,

@@ -26,6 +26,7 @@ __all__ = [
     "TWISTED",
     "Collector",
     "Kind",
+    "checkout_environment",
     "start",
     "write_config",
 ]
@@ -142,7 +143,7 @@ class Collector:
         return self.sandbox.run(
             [sys.executable, "-c", _OUR_TOOL, *command],
             environment={
-                **_our_environment(),
+                **checkout_environment(),
                 "CONDOR_CONFIG": str(self.config),
                 **self.environment,
                 **extra,
@@ -245,7 +246,7 @@ def start(
         _, _, domain = HOST_NAME.partition(".")
         named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
         command = sandbox.beside(_our_command(address_file, named), user)
-        variables = _our_environment()
+        variables = checkout_environment()
     extra = environment or {}
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
     with sandbox.daemon(command, stdout, {**variables, **extra}) as process:
@@ -282,7 +283,7 @@ def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     return command
 
 
-def _our_environment() -> dict[str, str]:
+def checkout_environment() -> dict[str, str]:
     """Let a checkout run as it is, whoever runs it and from wherever."""
     checkout = Path(__file__).resolve().parent.parent
     return {

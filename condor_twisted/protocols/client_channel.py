@@ -280,7 +280,12 @@ class ClientChannel:
 
     def channel_closed(self, reason: Failure) -> None:
         """The connection has ended."""
-        self._ended(Failure(PeerClosed("the connection was closed")))
+        closed = PeerClosed("the connection was closed")
+        if self._end is None and self._driver is not None:
+            self._end = Failure(closed)
+            self._driver.peer_closed(closed)
+        else:
+            self._ended(Failure(closed))
         closings, self._closings = self._closings, []
         for each in closings:
             if not each.called:

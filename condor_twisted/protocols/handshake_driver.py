@@ -108,7 +108,9 @@ class HandshakeDriver(Generic[T]):
 
     __slots__ = (
         "_answer_at_once",
+        "_asks_host",
         "_channel",
+        "_closed",
         "_done",
         "_handshake",
         "_host",
@@ -133,6 +135,8 @@ class HandshakeDriver(Generic[T]):
         self._outcome: Deferred[T] = Deferred(self._cancelled)
         self._done = False
         self._running = False
+        self._asks_host = False
+        self._closed: Exception | None = None
         self._answer_at_once: list[object] | None = None
         self._made: list[MakeDirectory] = []
         self._making: MakeDirectory | None = None
@@ -153,8 +157,18 @@ class HandshakeDriver(Generic[T]):
         self._run(None, None)
         return outcome
 
+    def peer_closed(self, error: Exception) -> None:
+        """The peer sends nothing more; what has come while the host worked counts.
+
+        Args:
+            error: What the handshake gets where it wants a message that is not here.
+        """
+        self._closed = error
+        if not self._asks_host:
+            self.fail(error)
+
     def fail(self, error: Exception) -> None:
-        """Throw an error in, where the handshake waits: a deadline, a closed peer."""
+        """Throw an error in, where the handshake waits: a deadline has passed."""
         if self._done:
             return
         if self._running:  # from inside a step: the loop ends it
@@ -180,9 +194,12 @@ class HandshakeDriver(Generic[T]):
                 kind = type(step)
                 if kind is ReceiveMessage:
                     message = self._channel.receive_one(self.message_received)
-                    if message is None:
+                    if message is not None:
+                        answer = message
+                    elif self._closed is not None:
+                        error = self._closed
+                    else:
                         return
-                    answer = message
                 elif kind is SendMessage:
                     assert isinstance(step, SendMessage)
                     self._channel.send_message(step.payload)
@@ -198,6 +215,7 @@ class HandshakeDriver(Generic[T]):
                 else:
                     waiting, answer = self._ask_host(step)
                     if waiting:
+                        self._asks_host = True
                         return
                 at_once, self._answer_at_once = self._answer_at_once, None
                 if at_once is not None and isinstance(at_once[0], Exception):
@@ -239,6 +257,7 @@ class HandshakeDriver(Generic[T]):
                         self._undo(making)
                         return
                     self._made.append(making)
+            self._asks_host = False
             if self._done:
                 return
             if waits:

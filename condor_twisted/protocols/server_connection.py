@@ -165,7 +165,7 @@ class ServerConnection:
         self.server.connections.pop(self, None)
         self._prove()
         if self._driver is not None:
-            self._driver.fail(PeerClosed("the peer closed during the handshake"))
+            self._driver.peer_closed(PeerClosed("the peer closed during the handshake"))
         if self._running is not None:
             self._running.cancel()
 

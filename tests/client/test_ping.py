@@ -91,9 +91,7 @@ class PingTests(PoolTestCase):
         result = self.ping("<127.0.0.1:9700>", "WRITE", **knobs)
         self.assertFalse(result.allowed)
         self.assertIsNotNone(result.error)
-        self.assertEqual(
-            result.client.left_out, ("NTSSPI: SSPI is not here",)
-        )
+        self.assertEqual(result.client.left_out, ("NTSSPI: SSPI is not here",))
 
     def test_every_ping_is_new(self) -> None:
         """No session of before answers for the daemon."""

@@ -213,6 +213,31 @@ class HandshakeDriverTests(SynchronousTestCase):
         self.driver.fail(PeerClosed("again"))  # and only once
         self.channel.arrive(b"too late")
 
+    def test_what_came_before_the_peer_closed(self) -> None:
+        """It counts, though the host was busy when it came; nothing more does."""
+        slow: Deferred[str] = Deferred()
+        self.host.answers = {LookupUser: slow}
+
+        def handshake() -> Handshake[bytes]:
+            yield from lookup_user(5)
+            first = yield from receive_message()
+            yield from receive_message()
+            return first
+
+        outcome = self.drive(handshake())
+        self.channel.arrive(b"the last")
+        self.driver.peer_closed(PeerClosed("gone"))
+        self.assertNoResult(outcome)
+        slow.callback("alice")
+        self.failureResultOf(outcome, PeerClosed)
+        self.assertEqual(list(self.channel.arrived), [])
+
+    def test_peer_that_closes_when_it_is_asked(self) -> None:
+        """Where a message is awaited, the end of the connection is thrown in."""
+        outcome = self.drive(echo_twice())
+        self.driver.peer_closed(PeerClosed("gone"))
+        self.failureResultOf(outcome, PeerClosed)
+
     def test_deadline(self) -> None:
         """A deadline is thrown in where the handshake waits."""
         outcome = self.drive(echo_twice())
