@@ -39,6 +39,7 @@ from condor_twisted.security.steps import (
     SendMessage,
     Step,
 )
+from condor_twisted.security.tickets import RequestTicket
 
 __all__ = ["HandshakeDriver", "HostSteps", "MessageChannel"]
 
@@ -208,6 +209,8 @@ class HandshakeDriver(Generic[T]):
                         return
                     self._made.append(making)
             if self._done:
+                if isinstance(step, RequestTicket):
+                    step.give_back(value)
                 return
             if waits:
                 self._run(value, None)
