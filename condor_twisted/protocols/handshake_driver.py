@@ -41,6 +41,7 @@ from condor_twisted.security.steps import (
     SendMessage,
     Step,
 )
+from condor_twisted.security.tickets import RequestTicket
 
 __all__ = ["HandshakeDriver", "HostSteps", "MessageChannel", "NoChannel"]
 
@@ -259,6 +260,8 @@ class HandshakeDriver(Generic[T]):
                     self._made.append(making)
             self._asks_host = False
             if self._done:
+                if isinstance(step, RequestTicket):
+                    step.give_back(value)
                 return
             if waits:
                 self._run(value, None)

@@ -13,7 +13,6 @@ import importlib.util
 import ipaddress
 import os
 import sys
-import weakref
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, Final
@@ -313,6 +312,10 @@ class _Exchange:
             return TicketProblem(str(error))
         return None
 
+    def close(self) -> None:
+        """Give back what the library keeps for it."""
+        self._context.close()
+
 
 def request_ticket(step: RequestTicket) -> TicketExchange | TicketProblem:
     """Get a ticket for a server. May block for long."""
@@ -321,14 +324,11 @@ def request_ticket(step: RequestTicket) -> TicketExchange | TicketProblem:
         context = None
         try:
             context = _open_context()
-            exchange = _Exchange(context, _get_ticket(context, source, step))
+            return _Exchange(context, _get_ticket(context, source, step))
         except _KerberosError as error:
             if context is not None:
                 context.close()
             reasons.append(f"{source}: {error}")
-            continue
-        weakref.finalize(exchange, context.close)
-        return exchange
     return TicketProblem("; ".join(reasons))
 
 

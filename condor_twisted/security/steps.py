@@ -29,6 +29,8 @@ What whoever runs a handshake (the driver) has to do:
     ``RemoveDirectory`` has not been performed when the handshake ends, by return,
     by error or by ``close()``, the driver performs ``step.undo()``. Handshakes yield
     ``RemoveDirectory`` themselves wherever they still can.
+8.  So is a ticket: the handshake closes the exchange that answered ``RequestTicket``,
+    and the driver gives back one that comes after the handshake's end.
 """
 
 from __future__ import annotations

@@ -92,10 +92,16 @@ class TicketExchange(Protocol):
     def check_reply(self, reply: bytes) -> TicketProblem | None:
         """Why an AP-REP does not prove who the server is; ``None`` if it does."""
 
+    def close(self) -> None:
+        """Give back what the library keeps for it. Nothing else may follow."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestTicket:
     """Get a ticket for a server. Answer: a `TicketExchange` or a `TicketProblem`.
+
+    Whoever gets the exchange closes it: the handshake, or the driver where the answer
+    comes after the handshake's end.
 
     Args:
         service: The service that the server runs.
@@ -106,6 +112,12 @@ class RequestTicket:
     service: str
     host: str
     sources: tuple[TicketSource, ...]
+
+    @staticmethod
+    def give_back(answer: TicketExchange | TicketProblem | None) -> None:
+        """Close an answer that came too late."""
+        if answer is not None and not isinstance(answer, TicketProblem):
+            answer.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,6 +35,12 @@ from condor_twisted.security.steps import (
     remove_directory,
     send_message,
 )
+from condor_twisted.security.tickets import (
+    RequestTicket,
+    TicketProblem,
+    request_ticket,
+)
+from tests.security.kit import FakeTicket
 
 PROTECTION = EnableProtection(SessionKey(CryptoMethod.AES, bytes(32)), True, True)
 
@@ -329,6 +336,27 @@ class HandshakeDriverTests(SynchronousTestCase):
         outcome.cancel()
         self.failureResultOf(outcome, CancelledError)
         self.assertEqual(self.host.asked, [MakeDirectory("/d", 0o700)])
+
+    def test_ticket_that_comes_too_late(self) -> None:
+        """A ticket that comes after the end is given back; a problem needs nothing."""
+        step = RequestTicket("host", "a.example", ())
+        for answer in (FakeTicket(), TicketProblem("none"), None):
+            slow: Deferred[Any] = Deferred()
+            self.host.answers = {RequestTicket: slow}
+            outcome = self.drive(request_ticket(step))
+            outcome.cancel()
+            self.failureResultOf(outcome, CancelledError)
+            slow.callback(answer)
+            if isinstance(answer, FakeTicket):
+                self.assertEqual(answer.closed, [True])
+
+    def test_ticket_in_time(self) -> None:
+        """A ticket that comes in time is the handshake's."""
+        ticket = FakeTicket()
+        self.host.answers = {RequestTicket: ticket}
+        outcome = self.drive(request_ticket(RequestTicket("host", "a.example", ())))
+        self.assertIs(self.successResultOf(outcome), ticket)
+        self.assertEqual(ticket.closed, [])
 
     def test_limits_go_to_the_owner(self) -> None:
         """What a handshake wants to bound is told to whoever owns the deadline."""

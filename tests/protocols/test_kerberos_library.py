@@ -143,7 +143,10 @@ class LibraryTests(SynchronousTestCase):
     def ask(self, *sources: TicketSource, host: str = "localhost") -> Any:
         """Ask for a ticket, with Alice's cache unless told otherwise."""
         cache = TicketCache(f"FILE:{self.place}/cache")
-        return request_ticket(RequestTicket("host", host, sources or (cache,)))
+        answer = request_ticket(RequestTicket("host", host, sources or (cache,)))
+        if not isinstance(answer, TicketProblem):
+            self.addCleanup(answer.close)
+        return answer
 
     def reason(self, answer: object) -> str:
         """Why there is no ticket, or why it is not accepted."""
@@ -323,7 +326,7 @@ class LibraryTests(SynchronousTestCase):
         exchange = self.ask()
         open_ones = [each for each in self.opened if each._stack._exit_callbacks]
         self.assertEqual(open_ones, [exchange._context])
-        del exchange
+        exchange.close()
         self.assertEqual(list(open_ones[0]._stack._exit_callbacks), [])
 
 

@@ -172,10 +172,16 @@ class FakeTicket:
     request: bytes = b"the client's request"
     reply: bytes = b"the server's reply"
     server: str = "host/localhost@TEST.REALM"
+    closed: list[bool] = field(default_factory=list)
 
     def check_reply(self, reply: bytes) -> TicketProblem | None:
         """Why this reply proves nothing."""
+        assert not self.closed, "a ticket that was given back"
         return None if reply == self.reply else TicketProblem("Decrypt check failed")
+
+    def close(self) -> None:
+        """Be given back."""
+        self.closed.append(True)
 
 
 @dataclass

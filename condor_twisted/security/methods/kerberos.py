@@ -46,6 +46,7 @@ from condor_twisted.security.tickets import (
     AcceptTicket,
     RequestTicket,
     TicketCache,
+    TicketExchange,
     TicketKeytab,
     TicketProblem,
     TicketSource,
@@ -101,6 +102,20 @@ class KerberosMethod(AuthenticationMethod):
         exchange = yield from request_ticket(wanted)
         if isinstance(exchange, TicketProblem):
             raise (yield from self._give_up(f"there is no ticket: {exchange.reason}"))
+        try:
+            return (yield from self._show(context, exchange))
+        finally:
+            exchange.close()
+
+    def _show(
+        self, context: MethodContext, exchange: TicketExchange
+    ) -> Handshake[AuthResult]:
+        """Show a ticket.
+
+        Raises:
+            AuthenticationFailed: It did not work, and the server knows.
+            SecurityError: The server is another one.
+        """
         try:
             user = self._user_of(context, exchange.server)
         except AuthenticationFailed:

@@ -46,7 +46,7 @@ from tests.security.methods.kit import client_side, number, server_side
 from tests.security.test_akep2 import damaged, replacing
 from tests.security.test_negotiation import play_client, play_server
 
-TICKET = FakeTicket()
+TICKET = FakeTicket(b"the client's request", b"the server's reply")
 ALICE = "alice@TEST.REALM"
 
 
@@ -58,7 +58,7 @@ def block(content: bytes, status: int = 4) -> bytes:
 def host_of(principal: str = ALICE, *addresses: str) -> FakeHost:
     """A host on which a client has a ticket of a principal."""
     return FakeHost(
-        ticket=TICKET,
+        ticket=FakeTicket(TICKET.request, TICKET.reply),
         accepted={TICKET.request: AcceptedTicket(principal, TICKET.reply, addresses)},
         names={"127.0.0.1": ("localhost",)},
     )
@@ -422,6 +422,16 @@ class ClientTests(SynchronousTestCase):
             self.assertIs(type(self.answered(*messages).error), error)
         forwarded = self.answered(*good, number(2)).outcome()
         self.assertEqual(forwarded.user, "condor@test.realm")
+
+    def test_ticket_is_given_back(self) -> None:
+        """A ticket is given back once, whether it served or not."""
+        good = (number(3), block(TICKET.reply), number(1))
+        for messages in (good, (number(0),), (number(3), block(b"other")), ()):
+            ticket = FakeTicket(TICKET.request, TICKET.reply)
+            host = FakeHost(ticket=ticket, names={"127.0.0.1": ("localhost",)})
+            side = client_side(KerberosMethod(), *messages, host=host)
+            side.peer_closed()
+            self.assertEqual(ticket.closed, [True])
 
     def test_server_without_user(self) -> None:
         """A server whose realm is not listed is told that there is no ticket."""
