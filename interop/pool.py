@@ -10,10 +10,11 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interop.peers import OPEN_POLICY, Collector, Kind, start, write_config
+from interop.ping import check_daemons
 from interop.queries import FORMS, Query, await_own_ad
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
@@ -154,6 +155,9 @@ class _Run:
             self._submit()
             if self._step("the job runs", self._job_runs, _POOL_SECONDS):
                 self._snapshot("with a running job")
+                check_daemons(
+                    replace(self._collector, config=self._config), self._report
+                )
             if not self._step("the job has ended", self._job_ended, _DONE_SECONDS):
                 return
             self._report.check(
