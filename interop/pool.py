@@ -155,9 +155,6 @@ class _Run:
             self._submit()
             if self._step("the job runs", self._job_runs, _POOL_SECONDS):
                 self._snapshot("with a running job")
-                check_daemons(
-                    replace(self._collector, config=self._config), self._report
-                )
             if not self._step("the job has ended", self._job_ended, _DONE_SECONDS):
                 return
             self._report.check(
@@ -165,6 +162,7 @@ class _Run:
             )
             if self._step("the pool is idle again", self._is_idle, _DONE_SECONDS):
                 self._snapshot("after the job")
+            check_daemons(replace(self._collector, config=self._config), self._report)
             self._stop(master, pid_file)
 
     def _submit(self) -> None:
