@@ -14,9 +14,9 @@ from interop.compare import compare_rows
 from interop.peers import ADDRESS, OPEN_POLICY, Collector, Kind, start
 from interop.ping_facts import compare_facts
 from interop.report import Report
-from interop.sandbox import Result, Sandbox
+from interop.sandbox import HOST_NAME, Result, Sandbox
 
-__all__ = ["POLICIES", "Answers", "ask_everything", "compare"]
+__all__ = ["POLICIES", "Answers", "ask_everything", "check_daemons", "compare"]
 
 _OWNER = "nobody"
 _STRANGER = "daemon"
@@ -59,11 +59,14 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
 """The policies of the collector, by what they are called in the report."""
 
 _PLAIN: Mapping[str, str] = {"SEC_DEFAULT_AUTHENTICATION": "OPTIONAL"}
+_TRUSTING = {"SEC_FS_ENFORCE_CHANNEL_BINDING": "False"}
+"""For our client: 23.9 lets it make a directory whose name does not say for whom."""
+
 _CLIENT: Mapping[str, str] = {
     "SEC_DEFAULT_AUTHENTICATION": "OPTIONAL",
     "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS",
     "SEC_DEFAULT_CRYPTO_METHODS": "AES, BLOWFISH, 3DES",
-    "SEC_FS_ENFORCE_CHANNEL_BINDING": "False",
+    **_TRUSTING,
 }
 """The tools' configuration, but for what a case wants."""
 
@@ -118,6 +121,19 @@ _FORMS: tuple[tuple[str, ...], ...] = (
 )
 
 
+_DAEMONS: tuple[tuple[str, ...], ...] = (
+    ("-type", "master"),
+    ("-type", "schedd"),
+    ("-type", "startd", "-name", HOST_NAME),
+    ("-type", "negotiator"),
+    ("-type", "collector"),
+    ("-pool", ADDRESS, "-type", "schedd"),
+    ("-pool", ADDRESS, "-name", HOST_NAME),
+    ("-type", "master", "-name", "nowhere.example"),
+    ("-addr", "<127.0.0.1:9622>"),
+)
+
+
 @dataclass(slots=True)
 class Answers:
     """What the two tools printed about one collector.
@@ -159,6 +175,27 @@ def ask_everything(
                     asking.rows(user, form)
             _check_explanations(collector, report)
     return answers
+
+
+def check_daemons(collector: Collector, report: Report) -> None:
+    """Ask the other daemons of a pool, found in every way, with both tools.
+
+    Args:
+        collector: The pool's, with the configuration that its daemons have.
+        report: Gets one check for each way.
+    """
+    for target in _DAEMONS:
+        for form in ((), ("-table",)):
+            words = (*target, *form, "READ", "DAEMON", "CONFIG", "ADMINISTRATOR")
+            real = collector.tool("condor_ping", *words, user=_OWNER)
+            ours = collector.our_tool("ping", *words, user=_OWNER, knobs=_TRUSTING)
+            name = f"{collector.kind.name}: pool: ping {' '.join(words)}"
+            report.differences(name, compare_rows(name, real.output, ours.output))
+            report.check(
+                f"{name}: exit code {real.exit_code}",
+                real.exit_code == ours.exit_code,
+                f"ours is {ours.exit_code}\n{ours.output}{ours.errors}",
+            )
 
 
 def compare(report: Report, expected: Answers, actual: Answers) -> None:

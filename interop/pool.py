@@ -10,10 +10,11 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interop.peers import OPEN_POLICY, Collector, Kind, start, write_config
+from interop.ping import check_daemons
 from interop.queries import FORMS, Query, await_own_ad
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
@@ -161,6 +162,7 @@ class _Run:
             )
             if self._step("the pool is idle again", self._is_idle, _DONE_SECONDS):
                 self._snapshot("after the job")
+            check_daemons(replace(self._collector, config=self._config), self._report)
             self._stop(master, pid_file)
 
     def _submit(self) -> None:

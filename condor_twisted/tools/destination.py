@@ -79,19 +79,26 @@ async def find_destination(
         raise UsageError(f"unrecognized daemon type: {daemon_type}")
     if kind == "collector":
         return await _collector(settings, pool, name)
+    local = _local_name(settings, kind)
+    if name == local and pool is None:
+        name = None
     if name is None and pool is None:
         written = _address_file(settings, kind)
         if written is not None:
             return Destination(written, f"local {kind}")
+    # A pool has one negotiator, wherever it runs.
+    wanted = local if name is None and kind != "negotiator" else name
     asked = Pool(pool, settings, reactor)
-    wanted = name or _local_name(settings, kind)
     try:
         found = await asked.locate(DAEMON_TYPES[kind], wanted)
     except CommandRefused as error:
-        raise NotFound(f"couldn't locate {kind} {wanted}! ({error.reason})") from error
+        which = kind if wanted is None else f"{kind} {wanted}"
+        raise NotFound(f"couldn't locate {which}! ({error.reason})") from error
     finally:
         await asked.close()
     described = f"local {kind}" if name is None else f"{kind} {name}"
+    if wanted is None:
+        described = f"{kind} {found.name}"
     return Destination(SinfulAddress.parse(found.address), described)
 
 

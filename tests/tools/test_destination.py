@@ -85,6 +85,22 @@ class DestinationTests(PoolTestCase):
         asked = [ad.expression("Requirements") for _, ad in self.collector.queries]
         self.assertIn('((Name == "here@me.example"))', asked)
 
+    def test_negotiator(self) -> None:
+        """The negotiator is the pool's, wherever it runs."""
+        self.collector.ads = [ad_of(Name="n@x", MyAddress="<192.0.2.5:4711>")]
+        found = self.find(daemon_type="negotiator")
+        self.assertEqual(found.description, "negotiator n@x")
+        asked = [ad.expression("Requirements") for _, ad in self.collector.queries]
+        self.assertEqual(asked, ["true"])
+
+    def test_own_name(self) -> None:
+        """This host's daemon is local under its name, too."""
+        self.collector.ads = [ad_of(Name="me.example", MyAddress="<192.0.2.5:1>")]
+        found = self.find(daemon_type="startd", name="me.example")
+        self.assertEqual(found.description, "local startd")
+        found = self.find(daemon_type="startd", name="me.example", pool="127.0.0.1")
+        self.assertEqual(found.description, "startd me.example")
+
     def test_address_file(self) -> None:
         """This host's daemon is known by its address file."""
         file = Path(self.mktemp())
