@@ -153,9 +153,11 @@ def start_token_request(
         LocalProtocolError: The identity needs a domain, and UID_DOMAIN is not set.
     """
     name = client_id or new_client_id()
-    ad = _wishes(limits, lifetime_seconds)
-    ad[attributes.USER] = _with_domain(client, identity or "condor")
-    ad[attributes.CLIENT_ID] = name
+    ad: dict[str, AdValue] = {
+        attributes.USER: _with_domain(client, identity or "condor"),
+        attributes.CLIENT_ID: name,
+        **_wishes(limits, lifetime_seconds),
+    }
 
     def started(answer: WireAd) -> StartedTokenRequest:
         token = answer.string(attributes.TOKEN)

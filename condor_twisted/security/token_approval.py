@@ -83,11 +83,11 @@ class TokenRequest:
     def shown(self) -> dict[str, str | int]:
         """What is shown of it to whoever may approve it."""
         found: dict[str, str | int] = {
-            attributes.REQUEST_ID: self.request_id,
             attributes.CLIENT_ID: self.client_id,
-            attributes.AUTHENTICATED_IDENTITY: self.requester,
-            attributes.REQUESTED_IDENTITY: self.identity,
+            attributes.REQUEST_ID: self.request_id,
             attributes.PEER_LOCATION: self.address,
+            attributes.REQUESTED_IDENTITY: self.identity,
+            attributes.AUTHENTICATED_IDENTITY: self.requester,
         }
         if self.limits:
             found[attributes.LIMIT_AUTHORIZATION] = ",".join(self.limits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.classad.wire_ad import AdValue, WireAd
 from condor_twisted.client import (
@@ -24,7 +25,10 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, command
 from condor_twisted.errors import CommandRefused, HandshakeTimedOut, SecurityError
+from condor_twisted.security.tokens import parse_token
+from condor_twisted.wire.messages import MessageReader, MessageWriter
 from tests.daemoncore.token_kit import TokenDaemonTestCase
+from tests.security.kit import load_vector
 
 
 class TokenTests(TokenDaemonTestCase):
@@ -229,3 +233,61 @@ class OddAnswerTests(TokenDaemonTestCase):
         self.reactor.flush()
         self.reactor.advance(21)
         self.failed(outcome, HandshakeTimedOut)
+
+
+class _RecordedClient:
+    """A client whose one channel gives a recorded answer."""
+
+    encrypted = True
+    address = "<127.0.0.1:22804>"
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.sent: list[bytes] = []
+        self.send_message = self.sent.append
+        self.settings = Settings.from_assignments({})
+
+    def start(self, address: Any, number: int) -> Deferred[Any]:
+        return succeed(self)
+
+    def writer(self) -> MessageWriter:
+        return MessageWriter(encrypted=True)
+
+    def receive_message(self, seconds: float) -> Deferred[Any]:
+        return succeed(MessageReader(self.answer, encrypted=True))
+
+    def close(self) -> None:
+        pass
+
+
+class RecordedTests(SynchronousTestCase):
+    """What we send is what the real client sent, and its answers are understood."""
+
+    def client(self, connection: int) -> tuple[Any, bytes]:
+        """A client for one connection, and what it should send."""
+        packets = load_vector("token-request")["connections"][connection]["packets"]
+        request, answer = (
+            bytes.fromhex(each["plaintext"])
+            for each in packets
+            if each.get("note") == "command payload"
+        )
+        return _RecordedClient(answer), request
+
+    def test_starting(self) -> None:
+        """The request is the recorded one, bit by bit."""
+        client, request = self.client(0)
+        outcome = start_token_request(
+            client, "", "alice@test.domain", limits=["READ"], client_id="vm-856"
+        )
+        started = self.successResultOf(outcome)
+        self.assertEqual(client.sent, [request])
+        self.assertEqual(started, StartedTokenRequest("vm-856", "3788564"))
+
+    def test_finishing(self) -> None:
+        """So is what fetches the token."""
+        client, request = self.client(1)
+        started = StartedTokenRequest("vm-856", "3788564")
+        token = self.successResultOf(finish_token_request(client, "", started))
+        self.assertEqual(client.sent, [request])
+        assert token is not None
+        self.assertEqual(parse_token(token).subject, "alice@test.domain")

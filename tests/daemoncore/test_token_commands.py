@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred
+
 from condor_twisted.classad.wire_ad import AdValue, WireAd
 from condor_twisted.client import CommandClient
 from condor_twisted.constants.commands import Command
+from condor_twisted.daemoncore import CommandRequest
 from condor_twisted.daemoncore.token_commands import TokenCommands
 from condor_twisted.errors import AuthorizationDenied
+from condor_twisted.security.peer import Transport, raw_peer
+from condor_twisted.wire.ciphers import CfbCipher
+from condor_twisted.wire.messages import MessageReader
 from tests.daemoncore.token_kit import TokenDaemonTestCase
+from tests.security.kit import load_vector
 
 START = {"ClientId": "host-1", "User": "carol@example"}
 
@@ -262,3 +272,77 @@ class TokenCommandsTests(TokenDaemonTestCase):
             self.ask(self.alice, Command.DC_START_TOKEN_REQUEST, User="x" * 20_000),
             [],
         )
+
+
+class _Answers:
+    """A channel of an encrypted connection that keeps what is answered."""
+
+    encrypted = True
+    secrets: CfbCipher | None = None
+    is_open = True
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send_message(self, payload: bytes) -> None:
+        self.sent.append(payload)
+
+    def send_parts(self, parts: Iterable[bytes]) -> Deferred[None]:
+        raise AssertionError("an answer in parts")
+
+
+class RecordedTests(TokenDaemonTestCase):
+    """What a real client sent, and what the real collector answered."""
+
+    def messages(self, connection: int) -> list[bytes]:
+        """The messages behind the handshake, both ways."""
+        packets = load_vector("token-request")["connections"][connection]["packets"]
+        return [
+            bytes.fromhex(each["plaintext"])
+            for each in packets
+            if each.get("note") == "command payload"
+        ]
+
+    def test_answers(self) -> None:
+        """Our answers are the recorded ones, bit by bit; the token says the same."""
+        security = self.daemon.security
+        assert security is not None
+        random_bytes = security.random_bytes
+        security.random_bytes = lambda count: (3788564).to_bytes(count, "big")
+        peer = replace(
+            raw_peer("127.0.0.1", 1, Transport.TCP),
+            user="alice@test.domain",
+            method="CLAIMTOBE",
+            encrypted=True,
+        )
+        commands = self.daemon._tokens
+
+        def answer(handler: Callable[[CommandRequest], None], payload: bytes) -> bytes:
+            channel = _Answers()
+            handler(
+                CommandRequest(
+                    0, payload, 0, True, peer, channel, None, lambda level, peer: False
+                )
+            )
+            [sent] = channel.sent
+            return sent
+
+        request, expected = self.messages(0)
+        self.assertEqual(answer(commands.start_request, request), expected)
+        security.random_bytes = random_bytes
+        commands.requests.approve(peer, security.now(), False, "vm-856", "3788564")
+        request, expected = self.messages(1)
+        tokens = []
+        for payload in (answer(commands.finish_request, request), expected):
+            reader = MessageReader(payload, encrypted=True)
+            ad = WireAd(reader.get_ad().body)
+            reader.end_of_message()
+            self.assertEqual(ad.names(), ["Token"])
+            tokens.append(self.read(ad.string("Token")))
+        ours, theirs = tokens
+        self.assertEqual(sorted(ours.claims), sorted(theirs.claims))
+        self.assertEqual((ours.subject, ours.limits), (theirs.subject, theirs.limits))
+        self.assertEqual(
+            (ours.algorithm, ours.key_name), (theirs.algorithm, theirs.key_name)
+        )
+        self.assertEqual(len(ours.token_id), len(theirs.token_id))
