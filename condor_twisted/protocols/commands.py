@@ -169,8 +169,17 @@ class CommandOpener:
             return fail(Failure())
         wanted = CommandStart(command) if start is None else start
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
+            raw = self._starts_raw(target, wanted)
         return self._open(target, wanted, raw)
+
+    def _starts_raw(self, target: _Target, start: CommandStart) -> bool:
+        """Whether nobody wants a negotiation, and there is no session either."""
+        if wants_negotiation(self.security.policies):
+            return False
+        chosen = self.dialling.choose(target.address)
+        ip = None if chosen is None else chosen.ip
+        address = "" if ip is None else str(ip)
+        return find_session(self.security, start, target.text, address) is None
 
     def close(self) -> Deferred[Any]:
         """Give up the port for datagrams, and every deadline."""
@@ -252,7 +261,7 @@ class CommandOpener:
             raise ConnectError(None, f"{target.text} has no address for datagrams")
         place = (str(chosen.ip), chosen.port_number)
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
+            raw = self._starts_raw(target, CommandStart(command, tag=tag))
         if raw:
             writer = MessageWriter()
             writer.put_int(command)
@@ -261,10 +270,10 @@ class CommandOpener:
             self._send(place, SafeMessage(writer.end_of_message()))
             return
         start = CommandStart(DC_AUTHENTICATE, command, tag=tag)
-        session = find_session(self.security, start, target.text)
+        session = find_session(self.security, start, target.text, place[0])
         if session is None:
             yield self._make_session(target, start)
-            session = find_session(self.security, start, target.text)
+            session = find_session(self.security, start, target.text, place[0])
         if session is None:
             raise CommandRefused(command, target.text, "no session can be kept for it")
         ends = ChannelEnds("", 0, place[0], place[1], target.text)
