@@ -172,6 +172,32 @@ class CommandOpener:
             raw = self._starts_raw(target, wanted)
         return self._open(target, wanted, raw)
 
+    @inlineCallbacks
+    def tell(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        write: Callable[[MessageWriter], object],
+    ) -> Generator[Deferred[Any], Any, None]:
+        """Send a command by TCP that nobody answers.
+
+        Args:
+            address: Where the daemon is.
+            command: The command's number.
+            write: Writes the command's data.
+
+        Returns:
+            A `Deferred` that fires when all is sent and the connection closed; it
+            fails as `open` does.
+        """
+        channel = yield self.open(address, command)
+        writer = channel.writer()
+        write(writer)
+        closed = channel.when_closed()
+        channel.send_message(writer.end_of_message())
+        channel.close()
+        yield closed
+
     def _starts_raw(self, target: _Target, start: CommandStart) -> bool:
         """Whether nobody wants a negotiation, and there is no session either."""
         if wants_negotiation(self.security.policies):

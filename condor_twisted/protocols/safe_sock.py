@@ -52,6 +52,7 @@ class SafeSockProtocol(DatagramProtocol):
         limits: ReassemblyLimits = ReassemblyLimits(),  # noqa: B008 -- frozen
     ) -> None:
         self._receiver = receiver
+        self._limits = limits
         self._sweep = sweep
         self._folded = folded
         self._reassembler = Reassembler(limits)
@@ -60,6 +61,10 @@ class SafeSockProtocol(DatagramProtocol):
         self.deadline = NEVER
         #: How many datagrams were dropped.
         self.dropped_count = 0
+
+    def another(self) -> SafeSockProtocol:
+        """The same for another port."""
+        return SafeSockProtocol(self._receiver, self._sweep, self._folded, self._limits)
 
     @property
     def unfinished_count(self) -> int:
