@@ -138,6 +138,8 @@ class Daemon(MultiService):
         self.facilities: list[Facility] = []
         #: What a DaemonCore parent has handed down, if there is one.
         self.inherited: Inherited | None = None
+        #: Our name behind a shared port, if somebody gave one.
+        self.endpoint_name: str | None = None
         #: What the process ends with, for whoever started it.
         self.exit_status = 0
         self.started_at_unix = 0

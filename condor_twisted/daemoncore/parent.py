@@ -200,7 +200,7 @@ class Parent:
                     "Failed to send {what} to our parent at {address}: {error}",
                     what=what,
                     address=self.address,
-                    error=result.getErrorMessage() or result.type.__name__,
+                    error=result.getErrorMessage() or type(result.value).__name__,
                 )
             else:
                 sent()

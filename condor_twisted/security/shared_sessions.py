@@ -67,7 +67,10 @@ _FAMILY: Final = (
 _ID_BYTES: Final = 24
 _KEY_BYTES: Final = 32
 _MIN_KEY_CHARACTERS: Final = 16
-_OLD_CIPHERS: Final = (CryptoMethod.BLOWFISH, CryptoMethod.TRIPLE_DES)
+_OLD_CIPHERS: Final[tuple[CryptoMethod, ...]] = (
+    CryptoMethod.BLOWFISH,
+    CryptoMethod.TRIPLE_DES,
+)
 
 
 def import_session(
@@ -214,7 +217,7 @@ def _new_claim(
 ) -> ClaimId:
     policy = security.policies.of(Permission.DAEMON)
     methods = policy.crypto_methods
-    old = [each for each in methods if each in _OLD_CIPHERS]
+    preferred = [each for each in methods if each in _OLD_CIPHERS] or [*methods]
     version = CondorVersion.parse(security.host.version)
     info = SessionInfo.of(
         {
@@ -222,7 +225,7 @@ def _new_claim(
             "Encryption": _word(policy.encryption),
             "ValidCommands": valid_commands,
             # Old peers read one name, and know no AES.
-            "CryptoMethods": (old or list(methods))[0].wire_name if methods else None,
+            "CryptoMethods": preferred[0].wire_name if preferred else None,
             "CryptoMethodsList": ".".join(each.wire_name for each in methods)
             if len(methods) > 1
             else None,
