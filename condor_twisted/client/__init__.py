@@ -9,9 +9,10 @@ Everything returns Deferreds, which are awaitable::
 For asyncio programs see `condor_twisted.aio`.
 """
 
+from condor_twisted.classad.ad_kinds import AdKind, ad_kind
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.pool import Advertised, Location, Pool
-from condor_twisted.client.queries import AdKind, Query, ad_kind
+from condor_twisted.client.queries import Query
 
 __all__ = [
     "AdKind",

@@ -9,17 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.classad.ad_kinds import ad_kind, invalidation_ad, update_command
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client import queries
 from condor_twisted.client.queries import (
     AdAssembler,
     Query,
-    ad_kind,
-    invalidation_ad,
     locate_query,
     make_query,
     read_ads,
-    update_command,
 )
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import (
