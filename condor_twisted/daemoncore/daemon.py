@@ -26,7 +26,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import MultiService
@@ -36,6 +36,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
+from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.address_file import AddressFiles
 from condor_twisted.daemoncore.addresses import (
@@ -43,6 +44,7 @@ from condor_twisted.daemoncore.addresses import (
     bind_address,
     port_range,
 )
+from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.facilities import Facility, end_all
@@ -109,6 +111,8 @@ class Daemon(MultiService):
 
     #: Whose knobs these are; a subclass says its own.
     subsystem: ClassVar[str] = "DAEMON"
+    #: The kind of ad that the pool's collectors are told of it; ``None`` for none.
+    ad_type: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -157,6 +161,8 @@ class Daemon(MultiService):
         self.announce: Callable[[str], object] | None = None
         #: Where this process logs, if that is not for twistd to say.
         self.log_observer: CondorLogObserver | None = None
+        if self.ad_type is not None:
+            self.facilities.append(Advertiser(self))
         self._load_settings = load_settings
         self._port = port
         self._interface = interface
@@ -211,6 +217,10 @@ class Daemon(MultiService):
     def server_limits(self) -> ServerLimits:
         """How much of this daemon its peers may take up."""
         return ServerLimits()
+
+    def ad_attributes(self) -> Mapping[str, AdValue]:
+        """What the daemon's ad says besides what every daemon's does."""
+        return {}
 
     def reconfigured(self) -> None:
         """New settings are in force: take what you need of them.
