@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from interop import pool, queries, security, volume
+from interop import life, pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -29,7 +29,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "pool")
+_PHASES = ("queries", "security", "pool", "life")
 
 
 class _Run:
@@ -54,9 +54,13 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {"queries": self._queries, "security": self._security, "pool": self._pool}[
-            name
-        ]()
+        phases = {
+            "queries": self._queries,
+            "security": self._security,
+            "pool": self._pool,
+            "life": self._life,
+        }
+        phases[name]()
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
@@ -93,6 +97,13 @@ class _Run:
                 kind, sandbox, self._report, sandbox.work
             ),
             pool.compare,
+        )
+
+    def _life(self) -> None:
+        self._both(
+            "daemons under a real master",
+            lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
+            life.compare,
         )
 
     def _both(

@@ -39,11 +39,7 @@ from twisted.python.components import Componentized
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.address_file import AddressFiles
-from condor_twisted.daemoncore.addresses import (
-    announced_address,
-    bind_address,
-    port_range,
-)
+from condor_twisted.daemoncore.addresses import announced_address
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
@@ -51,6 +47,7 @@ from condor_twisted.daemoncore.facilities import Facility, end_all
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
 from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
+from condor_twisted.daemoncore.opening import open_command_ports
 from condor_twisted.daemoncore.own_process import (
     banner,
     descriptor_limit,
@@ -65,8 +62,6 @@ from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
     CommandPorts,
     SocketOptions,
-    adopt_command_sockets,
-    listen_for_commands,
 )
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
 from condor_twisted.protocols.commands import CommandOpener
@@ -383,9 +378,8 @@ class Daemon(MultiService):
         self.security = open_security(
             self.settings, self.table.rules, reactor, lambda: int(time.time())
         )
-        inherited = self.inherited
-        if inherited is not None:
-            inherited.take_sessions(self.security, self.settings)
+        if self.inherited is not None:
+            self.inherited.take_sessions(self.security, self.settings)
         self.host = Host(reactor, run_in_threads(reactor))
         self.opener = CommandOpener(
             reactor, self.security, self.host, dialling(self.settings)
@@ -401,26 +395,16 @@ class Daemon(MultiService):
         self.datagrams = SafeSockProtocol(
             self.server.message_received, self.server.sweep, self.server.folded
         )
-        datagrams = self.datagrams if self.wants_udp() else None
-        options = self.socket_options()
-        if inherited is not None and inherited.streams:
-            streams, inherited.streams = inherited.streams, []
-            receivers, inherited.datagrams = inherited.datagrams, []
-            self.ports = adopt_command_sockets(
-                reactor, streams, receivers, self.server, datagrams, options
-            )
-        else:
-            self.ports = listen_for_commands(
-                reactor,
-                self.default_port() if self._port is None else self._port,
-                bind_address(self.settings)
-                if self._interface is None
-                else self._interface,
-                self.server,
-                datagrams,
-                options,
-                port_range(self.settings),
-            )
+        self.ports = open_command_ports(
+            reactor,
+            self.settings,
+            self.inherited,
+            self.default_port() if self._port is None else self._port,
+            self._interface,
+            self.server,
+            self.datagrams if self.wants_udp() else None,
+            self.socket_options(),
+        )
         self.security.command_address = str(self.address)
 
     def _close_now(self) -> Deferred[Any]:
