@@ -27,6 +27,9 @@ _HANG_SECONDS = 20
 
 _KNOBS: Mapping[str, str] = {
     **OPEN_POLICY,
+    # Daemons know each other by the sessions that the master made, or not at all.
+    "ALLOW_DAEMON": "nobody@nowhere",
+    "ALLOW_NEGOTIATOR": "nobody@nowhere",
     "MASTER_ARGS": "-p 9620",
     "UPDATE_INTERVAL": "5",
     "MASTER_UPDATE_INTERVAL": "5",
@@ -46,9 +49,9 @@ _KNOBS: Mapping[str, str] = {
 #: Behind a shared port, two daemons with ports of their own; signals as commands.
 _SHARED: Mapping[str, str] = {
     "USE_SHARED_PORT": "True",
-    "SHARED_PORT_ARGS": "-p 9700",
+    "SHARED_PORT_PORT": "9700",
+    "COLLECTOR_USES_SHARED_PORT": "False",
     "NEVER_USE_KILL_FOR_DC_SIGNALS": "True",
-    "COLLECTOR_ARGS": "-p 9618",
     "NEGOTIATOR_ARGS": "-p 9630",
     "SKELETON_ARGS": "-p 9630",
 }
@@ -259,6 +262,9 @@ class _Life:
 
 def _hang(kind: Kind, names: tuple[str, ...], master: Master, report: Report) -> None:
     """Stopped daemons are killed as hung, and others take their places."""
+    report.check(
+        f"{kind.name}: nobody was taken for hung", "appears hung" not in master.log()
+    )
     pids = {name: master.pid(name) or "-" for name in names}
     for pid in pids.values():
         master.kill("STOP", pid)

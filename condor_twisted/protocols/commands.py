@@ -51,6 +51,7 @@ from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.deadlines import DeadlineSweep
 from condor_twisted.protocols.endpoints import Dialling, client_endpoint
 from condor_twisted.protocols.handshake_driver import HostSteps
+from condor_twisted.protocols.shared_port_client import ask_shared_port
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.datagrams import OutgoingDatagram
@@ -226,6 +227,11 @@ class CommandOpener:
             transport: Any = channel.channel.transport
             if transport is None:
                 raise PeerClosed("the connection was closed at once")
+            endpoint_id = target.address.shared_port_id
+            if endpoint_id is not None:
+                own = self.security.command_address or ""
+                requester = f"{self.security.knobs.subsystem} {own}".strip()
+                ask_shared_port(channel.channel, endpoint_id, requester)
             ends = _ends(transport, target.text)
             if raw:
                 channel.start_raw(ends)

@@ -221,8 +221,10 @@ def _new_claim(
     version = CondorVersion.parse(security.host.version)
     info = SessionInfo.of(
         {
-            "Integrity": _word(policy.integrity),
-            "Encryption": _word(policy.encryption),
+            # Differs from HTCondor, which takes what the policy says: a datagram is
+            # proved to be of the session by being encrypted, and streams are anyhow.
+            "Integrity": "YES",
+            "Encryption": "YES",
             "ValidCommands": valid_commands,
             # Old peers read one name, and know no AES.
             "CryptoMethods": preferred[0].wire_name if preferred else None,
