@@ -48,6 +48,7 @@ _KNOBS: Mapping[str, str] = {
 }
 #: Behind a shared port, two daemons with ports of their own; signals as commands.
 _SHARED: Mapping[str, str] = {
+    **OPEN_POLICY,  # the master is behind its port, and so no family of the collector
     "USE_SHARED_PORT": "True",
     "SHARED_PORT_PORT": "9700",
     "COLLECTOR_USES_SHARED_PORT": "False",

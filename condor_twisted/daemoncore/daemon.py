@@ -57,7 +57,7 @@ from condor_twisted.daemoncore.own_process import (
 from condor_twisted.daemoncore.parent import Parent
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
-from condor_twisted.errors import ConfigError
+from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
     CommandPorts,
@@ -325,7 +325,7 @@ class Daemon(MultiService):
             self.announce(line)
         self.started()
         for facility in self.facilities:
-            facility.begin()
+            self._guarded(facility.begin)
 
     def stopService(self) -> Deferred[Any]:
         """Close everything.
@@ -519,16 +519,17 @@ class Daemon(MultiService):
         if self.opener is not None:
             self.opener.dialling = dialling(self.settings)
         for facility in self.facilities:
-            self._renew(facility)
+            self._guarded(facility.renew)
         self.reconfigured_at_unix = int(time.time())
         self.reconfigured_count += 1
         _log.info("The configuration was read again")
         return True
 
-    def _renew(self, facility: Facility) -> None:
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Have a facility take the settings; what makes no sense stops nothing."""
         try:
-            facility.renew()
-        except ConfigError as error:
+            step()
+        except (ConfigError, LocalProtocolError) as error:
             _log.error("A setting is of no use: {error}", error=str(error))
 
     # Stopping.

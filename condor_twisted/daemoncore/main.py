@@ -169,8 +169,8 @@ class _Process:
         if not line.quiet:
             for warning in configuration.warnings:
                 _log.warn("{warning}", warning=warning)
-        made = self._make(configuration.settings, observers, more)
         try:
+            made = self._make(configuration.settings, observers, more)
             return self._serve(made)
         except (ConfigError, CannotListenError, OSError) as error:
             _log.error("The daemon cannot start: {error}", error=str(error))
@@ -223,7 +223,12 @@ class _Process:
         made.own_process()
         if line.pid_file is not None:
             pid_file = PidFile(line.pid_file, os.getpid())
-            pid_file.write()
+            try:
+                pid_file.write()
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot write the pid file {line.pid_file}: {error.strerror}"
+                ) from error
             made.facilities.insert(0, pid_file)
         if line.run_minutes is not None:
             made.facilities.append(RunLimit(made, line.run_minutes * 60))

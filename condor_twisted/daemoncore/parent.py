@@ -37,8 +37,8 @@ from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore.inheritance import Inherited
+from condor_twisted.security.identity import PARENT_USER
 from condor_twisted.security.sessions import command_numbers
-from condor_twisted.security.shared_sessions import PARENT_USER
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 
@@ -121,8 +121,8 @@ class Parent:
         self._parent_of_process = parent_of_process
         self._chance = chance
         self._is_direct = parent_of_process() == self.process_id
-        self._configured_seconds = 0
-        self._hang_seconds = 0
+        self._configured_seconds = _DEFAULT_HANG_SECONDS
+        self._hang_seconds = _DEFAULT_HANG_SECONDS
         self._check_seconds = _CHECK_SECONDS
         self._first_has_left = False
         self._tries = 0
@@ -133,14 +133,16 @@ class Parent:
 
     def begin(self) -> None:
         """Send the first heartbeat, and look after the parent from now on."""
-        self._read_settings()
+        self._call("alive", 0, self._send_alive)
+        self._call("check", _FIRST_CHECK_SECONDS, self._check)
+        if self._takes_ready():
+            self._tell_ready()
         first = self._daemon.settings.integer(
             "PARENT_CHECK_FIRST_INTERVAL", _FIRST_CHECK_SECONDS, minimum=1
         )
-        self._call("alive", 0, self._send_alive)
         self._call("check", first, self._check)
-        if self._takes_ready():
-            self._tell_ready()
+        self._fuzz()
+        self._read_settings()
 
     def renew(self) -> None:
         """Where the period has changed, the parent has to hear of it soon."""
@@ -167,10 +169,14 @@ class Parent:
         configured = hang_seconds(self._daemon.settings)
         if configured != self._configured_seconds:
             self._configured_seconds = configured
-            self._hang_seconds = configured + timer_fuzz(configured, self._chance())
+            self._fuzz()
         self._check_seconds = self._daemon.settings.integer(
             "PARENT_CHECK_INTERVAL", _CHECK_SECONDS, minimum=1
         )
+
+    def _fuzz(self) -> None:
+        configured = self._configured_seconds
+        self._hang_seconds = configured + timer_fuzz(configured, self._chance())
 
     def _call(self, name: str, seconds: float, function: Callable[[], object]) -> None:
         timer = self._timers.pop(name, None)

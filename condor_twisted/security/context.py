@@ -72,6 +72,7 @@ class SecurityState:
         incoming: Sessions in which we are the server.
         outgoing: Sessions in which we are the client.
         datagram_replays: The nonces of datagrams that came.
+        stream_replays: The nonces of clients that took no answer.
         command_address: Where we take commands, a sinful string; ``None`` in tools.
         credentials: What we can prove ourselves with.
         identity_map: The map in force.
@@ -107,6 +108,7 @@ class SecurityState:
         self.incoming = SessionCache()
         self.outgoing = SessionCache()
         self.datagram_replays = ReplayGuard()
+        self.stream_replays = ReplayGuard()
         self.command_address: str | None = None
         self.family_session_id: str | None = None
         self._strangers: dict[str, None] = {}

@@ -27,6 +27,7 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import LocalProtocolError, MalformedMessage
 from condor_twisted.security.claim_ids import ClaimId, SessionInfo
 from condor_twisted.security.context import SecurityState
+from condor_twisted.security.identity import CHILD_USER, FAMILY_USER, PARENT_USER
 from condor_twisted.security.key_exchange import hkdf_sha256
 from condor_twisted.security.keys import (
     CryptoMethod,
@@ -38,9 +39,6 @@ from condor_twisted.security.sessions import SecuritySession, command_numbers
 from condor_twisted.wire.versions import CondorVersion
 
 __all__ = [
-    "CHILD_USER",
-    "FAMILY_USER",
-    "PARENT_USER",
     "forget_child",
     "import_session",
     "inherit_parent_session",
@@ -48,10 +46,6 @@ __all__ = [
     "make_child_session",
     "make_family",
 ]
-
-CHILD_USER: Final = "condor@child"
-PARENT_USER: Final = "condor@parent"
-FAMILY_USER: Final = "condor@family"
 
 _FAMILY_METHOD: Final = "FAMILY"
 _RELATIVE: Final = (Permission.ADMINISTRATOR, Permission.DAEMON, Permission.CLIENT)

@@ -18,12 +18,10 @@ from condor_twisted.security.claim_ids import (
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.connecting import CommandStart, find_session
 from condor_twisted.security.context import SecurityState
+from condor_twisted.security.identity import CHILD_USER, FAMILY_USER, PARENT_USER
 from condor_twisted.security.key_exchange import hkdf_sha256
 from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.shared_sessions import (
-    CHILD_USER,
-    FAMILY_USER,
-    PARENT_USER,
     forget_child,
     import_session,
     inherit_parent_session,
