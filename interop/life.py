@@ -9,15 +9,23 @@ compared, once names, addresses and process ids are taken out.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from interop.compare import Difference
 from interop.masters import Master, our_program, start_master
-from interop.peers import OPEN_POLICY, Kind
+from interop.peers import (
+    CHECKOUT,
+    OPEN_POLICY,
+    TWISTD,
+    Kind,
+    our_environment,
+    write_config,
+)
 from interop.report import Report
-from interop.sandbox import Sandbox, wait_until
+from interop.sandbox import HOST_NAME, Sandbox, wait_until
 
 __all__ = ["Lives", "compare", "run_lives"]
 
@@ -109,6 +117,8 @@ def run_lives(kind: Kind, sandbox: Sandbox, report: Report) -> Lives:
             life.reconfigured()
             life.off_and_on()
         _stop(kind, "shared port", master, report)
+    if not kind.is_real:
+        _readme(sandbox, report)
     return lives
 
 
@@ -286,6 +296,33 @@ def _hang(kind: Kind, names: tuple[str, ...], master: Master, report: Report) ->
         )
 
 
+def _readme(sandbox: Sandbox, report: Report) -> None:
+    """The README's daemon, in an empty folder, answers a real ``condor_ping``."""
+    text = (CHECKOUT / "README.md").read_text()
+    found = re.search(r"## Write a daemon\n.*?```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None, "the README shows a daemon"
+    folder = sandbox.work / "readme"
+    folder.mkdir()
+    (folder / "hello.py").write_text(found[1])
+    config = write_config(sandbox, "readme-tools", OPEN_POLICY)
+    script = (
+        f"cd {folder} && exec {shlex.join(TWISTD)} condor-daemon -p 9700 hello.Hello"
+    )
+    command = sandbox.beside(["sh", "-c", script])
+    log = sandbox.work / "readme.log"
+    with sandbox.daemon(command, log, our_environment()):
+        wait_until(lambda: "hello ready at" in log.read_text(), _STEP_SECONDS)
+        pinged = sandbox.run(
+            ["condor_ping", "-address", "<127.0.0.1:9700>", "-table", "READ"],
+            environment={"CONDOR_CONFIG": str(config)},
+        )
+    report.check(
+        "twisted: the README's daemon answers condor_ping",
+        pinged.exit_code == 0 and "ALLOW" in pinged.output,
+        f"{pinged.output}{pinged.errors}{log.read_text()[-1500:]}",
+    )
+
+
 def _stop(kind: Kind, pool: str, master: Master, report: Report) -> None:
     ended = master.stop()
     log = master.log()
@@ -302,4 +339,6 @@ def _plain(output: str, name: str) -> str:
     for spelling in (name, name.lower(), name.capitalize()):
         output = output.replace(spelling, "NAME")
     output = re.sub(r"<[0-9.]+:[0-9]+[^>]*>", "<ADDRESS>", output)
+    # Tools call a daemon of a kind that they know by the name in its ad.
+    output = re.sub(rf"local NAME|NAME {re.escape(HOST_NAME)}", "the NAME", output)
     return re.sub(r"[ \t]+", " ", output).strip()

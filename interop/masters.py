@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interop.errors import InteropError
-from interop.peers import write_config
+from interop.peers import CHECKOUT, write_config
 from interop.sandbox import Result, Sandbox, wait_until
 from interop.sandbox_init import MACHINE
 
@@ -46,10 +46,9 @@ def our_program(sandbox: Sandbox, name: str, module: str) -> Path:
         module: Where that script's ``main`` is.
     """
     path = sandbox.work / name
-    checkout = Path(__file__).resolve().parent.parent
     path.write_text(
         _SCRIPT.format(
-            checkout=shlex.quote(str(checkout)),
+            checkout=shlex.quote(str(CHECKOUT)),
             python=shlex.quote(sys.executable),
             machine=MACHINE,
             module=module,

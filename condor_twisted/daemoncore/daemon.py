@@ -316,6 +316,8 @@ class Daemon(MultiService):
             HOUSEKEEPING_SECONDS, self._keep_house
         )
         if self._owns_process:
+            self.signals.install()
+            # A reactor that begins to run takes some of them.
             self.reactor.callWhenRunning(self.signals.install)
         super().startService()  # type: ignore[no-untyped-call]
         _log.info("DaemonCore: command socket at {address}", address=str(self.address))

@@ -90,7 +90,7 @@ class ProgramTestCase(TestCase):
             "PYTHONPATH": os.pathsep.join(paths),
             **(environment or {}),
         }
-        transport = reactor.spawnProcess(  # type: ignore[attr-defined]
+        transport = reactor.spawnProcess(
             program,
             command[0],
             list(command),

@@ -214,7 +214,7 @@ class CommandLineTests(ProgramTestCase):
 class ChildTests(ProgramTestCase):
     """A skeleton whose parent is this process."""
 
-    async def setUp(self) -> None:
+    def setUp(self) -> None:
         knobs = {**KNOBS, "ALLOW_DAEMON": "nobody@nowhere"}
         self.master = Master(Settings.from_assignments(knobs, "MASTER"), reactor)
         self.master.startService()
