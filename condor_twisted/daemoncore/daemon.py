@@ -16,6 +16,9 @@ Subclasses have a say at each step: `Daemon.before_initialization`,
 `Daemon.before_command_sockets`, `Daemon.started`, `Daemon.reconfigured`,
 `Daemon.shutdown_gracefully`, `Daemon.shutdown_fast`.
 
+This module is long because all parts of a daemon meet here; each part has a module of
+its own.
+
 Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
 """
 
