@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from interop.compare import Difference
 from interop.masters import Master, our_program, start_master
+from interop.our_collector_pool import run_our_collector_pool
 from interop.peers import (
     CHECKOUT,
     OPEN_POLICY,
@@ -118,6 +119,7 @@ def run_lives(kind: Kind, sandbox: Sandbox, report: Report) -> Lives:
             life.off_and_on()
         _stop(kind, "shared port", master, report)
     if not kind.is_real:
+        run_our_collector_pool(sandbox, report)
         _readme(sandbox, report)
     return lives
 
