@@ -103,6 +103,7 @@ def run_lives(kind: Kind, sandbox: Sandbox, report: Report) -> Lives:
         for role, name in zip(("collector", "daemon"), both, strict=True):
             _Life(kind, role, name, master, report, lives).run()
         _hang(kind, both, master, report)
+        _stay_down(kind, second, master, report)
         _stop(kind, "own ports", master, report)
     shared = {
         **knobs,
@@ -296,6 +297,19 @@ def _hang(kind: Kind, names: tuple[str, ...], master: Master, report: Report) ->
             ),
             f"{master.states()}\n{master.log()[-1500:]}",
         )
+
+
+def _stay_down(kind: Kind, name: str, master: Master, report: Report) -> None:
+    """A daemon whose DAEMON_SHUTDOWN is true ends with 99, and is not started again."""
+    with master.config.open("a") as file:
+        file.write(f"{name}.DAEMON_SHUTDOWN = true\n")
+    master.tool("condor_reconfig").checked()
+    report.check(
+        f"{kind.name}: {name} that wants to stay down is left alone",
+        wait_until(lambda: master.states().get(name) == "Hold", _STEP_SECONDS)
+        and "exited with status 99" in master.log(),
+        f"{master.states()}\n{master.log()[-1500:]}",
+    )
 
 
 def _readme(sandbox: Sandbox, report: Report) -> None:

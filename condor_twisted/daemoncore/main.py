@@ -13,10 +13,11 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
@@ -38,14 +39,14 @@ from condor_twisted.daemoncore.configuration import (
 )
 from condor_twisted.daemoncore.daemon import Daemon
 from condor_twisted.daemoncore.dynamic_directories import make_dynamic_directories
-from condor_twisted.daemoncore.logs import CondorLogObserver
+from condor_twisted.daemoncore.logs import CondorLogObserver, has_log_directory
 from condor_twisted.daemoncore.pid_file import PidFile, read_pid_file, stop_process
 from condor_twisted.daemoncore.process_logs import log_assignments, open_process_logs
 from condor_twisted.daemoncore.systemd import find_systemd
 from condor_twisted.errors import ConfigError
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
-__all__ = ["RunLimit", "configuration_request", "run_daemon"]
+__all__ = ["RunLimit", "configuration_request", "run_daemon", "take_no_options"]
 
 _log = Logger()
 
@@ -84,8 +85,21 @@ class RunLimit:
             self._timer.cancel()
 
 
+def take_no_options(rest: Sequence[str]) -> dict[str, Any]:
+    """The options of a daemon that has none of its own.
+
+    Raises:
+        CommandLineError: There is one.
+    """
+    if rest:
+        raise CommandLineError(f"unexpected argument: {rest[0]}")
+    return {}
+
+
 def run_daemon(
-    daemon: type[Daemon], arguments: Sequence[str] | None = None, **more: Any
+    daemon: type[Daemon],
+    arguments: Sequence[str] | None = None,
+    take_options: Callable[[Sequence[str]], dict[str, Any]] = take_no_options,
 ) -> NoReturn:
     """Run a daemon until it is stopped, then end the process.
 
@@ -93,7 +107,8 @@ def run_daemon(
         daemon: The daemon's class.
         arguments: The command line with the program's name; the process's own by
             default.
-        more: Further arguments for the class.
+        take_options: Makes arguments for the class of what is left of the command
+            line; it raises `CommandLineError` for what makes no sense.
 
     Raises:
         SystemExit: With the exit status.
@@ -103,13 +118,12 @@ def run_daemon(
     daemon.before_initialization(given)
     try:
         line = parse_command_line(given[1:])
+        more = {} if line.wants_version else take_options(line.rest)
     except CommandLineError as error:
         _fail(f"DaemonCore: ERROR: {error}")
     if line.wants_version:
         print(ANNOUNCED_VERSION, ANNOUNCED_PLATFORM, sep="\n")
         raise SystemExit(0)
-    if line.rest:
-        _fail(f"DaemonCore: ERROR: unexpected argument: {line.rest[0]}")
     os.umask(_UMASK)
     background = Background()
     try:
@@ -134,9 +148,10 @@ def configuration_request(subsystem: str, line: CommandLine) -> ConfigurationReq
     assignments: list[tuple[str, str]] = []
     if line.log_directory is not None:
         assignments.append(("LOG", os.path.abspath(line.log_directory)))
-    return ConfigurationRequest(
-        subsystem, local_name, line.config_file, tuple(assignments)
-    )
+    file = line.config_file
+    if file is not None and "|" not in file and file.lower() != "only_env":
+        file = os.path.abspath(file)
+    return ConfigurationRequest(subsystem, local_name, file, tuple(assignments))
 
 
 class _Process:
@@ -153,8 +168,8 @@ class _Process:
     def run(self, more: dict[str, Any]) -> int:
         """Start, serve, and stop; the exit status."""
         line = self._line
-        if line.config_file is not None:
-            os.environ["CONDOR_CONFIG"] = line.config_file
+        if self._request.file is not None:
+            os.environ["CONDOR_CONFIG"] = self._request.file
         configuration = read_configuration(self._request)
         if line.kill_file is not None:
             self._stop_other(configuration.settings, line.kill_file)
@@ -163,6 +178,7 @@ class _Process:
             self._background = go_to_background()
         configuration = self._settle_places(configuration)
         observers = self._open_logs(configuration.settings)
+        _go_to_log_directory(configuration.settings)
         globalLogBeginner.beginLoggingTo(
             observers, redirectStandardIO=not line.log_to_terminal
         )
@@ -250,6 +266,14 @@ class _Process:
         reactor.addSystemEventTrigger("before", "shutdown", _stopped(made))
         reactor.run()
         return made.exit_status
+
+
+def _go_to_log_directory(settings: Settings) -> None:
+    """Work where the log is, as every daemon does; stay where there is none."""
+    directory = settings.text("LOG")
+    if directory and has_log_directory(settings):
+        with contextlib.suppress(OSError):
+            os.chdir(directory)
 
 
 def _stopped(made: Daemon) -> Any:

@@ -17,14 +17,18 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-__all__ = ["TWISTD", "Program", "ProgramTestCase"]
+__all__ = ["SKELETON", "TWISTD", "Program", "ProgramTestCase", "program_of"]
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
-SKELETON = (
-    sys.executable,
-    "-c",
-    "from condor_twisted.daemons.skeleton.main import main; main()",
-)
+
+
+def program_of(daemon: str) -> tuple[str, ...]:
+    """The command line of a console script, wherever that is."""
+    module = f"condor_twisted.daemons.{daemon}.main"
+    return (sys.executable, "-c", f"from {module} import main; main()")
+
+
+SKELETON = program_of("skeleton")
 _READY = re.compile(r"ready at (<[^>]*>)")
 
 
