@@ -160,7 +160,8 @@ class _Life:
         self.off_and_on()
         self.off_and_on("-fast")
         self.off_and_on("-peaceful")
-        self.restarted()
+        for how in ("-graceful", "-fast", "-peaceful"):
+            self.restarted(how)
 
     # Steps.
 
@@ -220,12 +221,13 @@ class _Life:
             lambda: self._master.is_alive(self._name, instead_of=before),
         )
 
-    def restarted(self) -> None:
+    def restarted(self, how: str) -> None:
         """``condor_restart`` gives a new process."""
         before = self._pid()
-        self._keep("condor_restart -daemon", self._daemon_tool("condor_restart"))
+        said = self._daemon_tool("condor_restart", how)
+        self._keep(f"condor_restart {how} -daemon", said)
         self._await(
-            "is alive after condor_restart",
+            f"is alive after condor_restart {how}",
             lambda: self._master.is_alive(self._name, instead_of=before),
         )
 

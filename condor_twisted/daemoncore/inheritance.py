@@ -45,12 +45,9 @@ from condor_twisted.wire.serialized_sockets import (
 )
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["PARENT_UNIQUE_ID_VARIABLE", "Inherited", "take_inheritance"]
+__all__ = ["Inherited", "take_inheritance"]
 
 _log = Logger()
-
-#: The parent's unique id, which handshakes tell to peers.
-PARENT_UNIQUE_ID_VARIABLE = "CONDOR_PARENT_ID"
 
 
 @dataclass(slots=True)

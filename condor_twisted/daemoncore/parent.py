@@ -116,6 +116,7 @@ class Parent:
         #: How many heartbeats have left, and how many could not.
         self.sent_count = 0
         self.failed_count = 0
+        self._inherited = inherited
         self._daemon = daemon
         self._exists = exists
         self._parent_of_process = parent_of_process
@@ -133,6 +134,12 @@ class Parent:
 
     def begin(self) -> None:
         """Send the first heartbeat, and look after the parent from now on."""
+        if not self._inherited.has_session:
+            _log.info(
+                "Our parent at {address} has made no session for us: it hears us only "
+                "if its policy lets us in",
+                address=self.address,
+            )
         self._call("alive", 0, self._send_alive)
         self._call("check", _FIRST_CHECK_SECONDS, self._check)
         if self._takes_ready():

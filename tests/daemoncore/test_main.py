@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.client import CommandClient
@@ -17,7 +18,7 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, command
 from condor_twisted.daemoncore.command_line import parse_command_line
-from condor_twisted.daemoncore.main import configuration_request
+from condor_twisted.daemoncore.main import RunLimit, configuration_request
 from condor_twisted.daemons.skeleton.service import GREET
 from condor_twisted.security.claim_ids import (
     FAMILY_SESSION,
@@ -299,6 +300,32 @@ class ChildTests(ProgramTestCase):
         self.assertIn("CONDOR_INHERIT", environment.read_text())  # as it was started
         self.assertNotIn(self.claim.key, program.output)
         self.assertNotIn(self.family.key, program.output)
+
+
+class RunLimitTests(SynchronousTestCase):
+    def test_limit(self) -> None:
+        """When its time is over, the daemon is stopped gracefully; before, not."""
+        clock = Clock()
+        daemon = Daemon(Settings.from_assignments(KNOBS, "DAEMON"), clock)
+        happened: list[str] = []
+        daemon.stop_gracefully = lambda: happened.append("stop")  # type: ignore[method-assign]
+        limit = RunLimit(daemon, 60)
+        limit.begin()
+        limit.renew()
+        clock.advance(59)
+        self.assertEqual(happened, [])
+        clock.advance(1)
+        self.assertEqual(happened, ["stop"])
+        limit.end()
+
+    def test_earlier_end(self) -> None:
+        """A daemon that ends before leaves no timer."""
+        clock = Clock()
+        limit = RunLimit(Daemon(Settings.from_assignments(KNOBS), clock), 60)
+        limit.end()
+        limit.begin()
+        limit.end()
+        self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class RequestTests(SynchronousTestCase):

@@ -54,7 +54,7 @@ class ParentTestCase(DaemonTestCase):
         self.knobs["ALLOW_DAEMON"] = self.lists
         self.exists = True
         self.reaper = PARENT_ID
-        self.master = Master(self.settings(), self.reactor)
+        self.master = Master(self.settings(), self.reactor, load_settings=self.settings)
         self.start(self.master)
         self.stopped: list[str] = []
 
@@ -174,6 +174,19 @@ class HeartbeatTests(ParentTestCase):
         self.start(child)
         self.pass_time(0)
         self.assertEqual((self.master.alive, parent.failed_count), ([], 0))
+
+    def test_no_session(self) -> None:
+        """A parent that made no session hears us where its policy lets us in."""
+        self.knobs["ALLOW_DAEMON"] = "*"
+        self.assertTrue(self.master.reconfigure())
+        child, _ = self.child()
+        assert child.inherited is not None
+        child.inherited.claims = ()
+        self.start(child)
+        self.pass_time(0)
+        self.assertTrue(self.logged("has made no session"))
+        self.assertEqual(len(self.master.alive), 1)
+        self.assertNotEqual(self.master.alive[0][3], "condor@child")
 
     def test_end(self) -> None:
         """A daemon that stops sends nothing more."""
