@@ -21,7 +21,7 @@ from bench.slots import SlotFarm
 ROWS: tuple[type[Row], ...] = UPDATE_ROWS + QUERY_ROWS + PROCESS_ROWS
 SLOT_COUNT = 10_000
 _DESCRIPTORS = 16_384
-_FIRST_CYCLES = 3
+_FIRST_CYCLES = 4
 """Cycles of updates and queries before anything is measured."""
 
 

@@ -68,12 +68,12 @@ class Bench:
     Attributes:
         farm: the slots.
         quick: whether the short mode runs.
-        cycle: how often the farm has been updated.
+        cycle: how often the farm has been updated; the pool has run for a while.
     """
 
     farm: SlotFarm
     quick: bool
-    cycle: int = 0
+    cycle: int = 100
     _sessions: dict[str, Session] = field(default_factory=dict)
     _buffer: bytearray = field(default_factory=lambda: bytearray(_READ_BYTES))
 

@@ -398,7 +398,10 @@ class Daemon(MultiService):
         self.server.descriptor_limit = descriptor_limit()
         self.server.descriptors_short = self._rest
         self.datagrams = SafeSockProtocol(
-            self.server.message_received, self.server.sweep, self.server.folded
+            self.server.message_received,
+            self.server.sweep,
+            self.server.folded,
+            quick=self.server.quick_datagram,
         )
         self.ports = open_command_ports(
             reactor,

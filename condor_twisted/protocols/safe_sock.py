@@ -9,7 +9,7 @@ Source: ``src/condor_io/safe_sock.cpp``, ``src/condor_io/SafeMsg.cpp``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
@@ -30,6 +30,13 @@ _log = Logger()
 
 #: Gets a message and where its last datagram came from: address and port.
 MessageReceiver = Callable[[SafeMessage, str, int], None]
+#: Gets a datagram that is a message in clear, and the socket address that it came
+#: from; says whether it has taken it.
+QuickReceiver = Callable[[bytes, "tuple[str, int]"], bool]
+
+#: How a message of one datagram without a security header begins: with a command
+#: number that is not negative; the magic words begin with letters.
+_COMMAND_BEGIN: Final = b"\0\0\0\0"
 
 
 class SafeSockProtocol(DatagramProtocol):
@@ -40,6 +47,7 @@ class SafeSockProtocol(DatagramProtocol):
         sweep: Times unfinished messages, and tells the time.
         folded: Where dropped datagrams are logged.
         limits: What is kept of unfinished messages.
+        quick: Gets what needs no more than a look first, and may leave it.
     """
 
     noisy = False
@@ -50,9 +58,11 @@ class SafeSockProtocol(DatagramProtocol):
         sweep: DeadlineSweep,
         folded: FoldedLog,
         limits: ReassemblyLimits = ReassemblyLimits(),  # noqa: B008 -- frozen
+        quick: QuickReceiver | None = None,
     ) -> None:
         self._receiver = receiver
         self._limits = limits
+        self._quick = quick
         self._sweep = sweep
         self._folded = folded
         self._reassembler = Reassembler(limits)
@@ -64,7 +74,9 @@ class SafeSockProtocol(DatagramProtocol):
 
     def another(self) -> SafeSockProtocol:
         """The same for another port."""
-        return SafeSockProtocol(self._receiver, self._sweep, self._folded, self._limits)
+        return SafeSockProtocol(
+            self._receiver, self._sweep, self._folded, self._limits, self._quick
+        )
 
     @property
     def unfinished_count(self) -> int:
@@ -76,6 +88,12 @@ class SafeSockProtocol(DatagramProtocol):
         try:
             if len(datagram) > MAX_DATAGRAM_BYTES:
                 self.dropped_count += 1
+                return
+            if (
+                self._quick is not None
+                and datagram.startswith(_COMMAND_BEGIN)
+                and self._quick(datagram, addr)
+            ):
                 return
             message = self._receive(datagram, self._seconds())
             if message is not None:

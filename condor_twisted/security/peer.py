@@ -17,7 +17,7 @@ from condor_twisted.security.identity import (
     is_mapped,
 )
 
-__all__ = ["Peer", "Transport", "raw_peer"]
+__all__ = ["Peer", "Transport", "datagram_peer", "raw_peer"]
 
 
 class Transport(Enum):
@@ -25,6 +25,9 @@ class Transport(Enum):
 
     TCP = "TCP"
     UDP = "UDP"
+
+    # Each is there once; the inherited one hashes the name, in Python.
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,9 @@ def raw_peer(address: str, port: int, transport: Transport) -> Peer:
     The same arguments give the same value, since a sender of datagrams sends many.
     """
     return Peer(address, port, transport)
+
+
+@lru_cache(maxsize=4096)
+def datagram_peer(source: tuple[str, int]) -> Peer:
+    """The peer of a datagram that has proved nothing, by its socket address."""
+    return Peer(source[0], source[1], Transport.UDP)

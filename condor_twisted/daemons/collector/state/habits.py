@@ -17,7 +17,7 @@ of one changing value to the begin of the next; a value ends before its NUL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
@@ -62,28 +62,27 @@ _STEADY: Final = frozenset(
     )
 )
 _SEQUENCE: Final = lookup_key(attributes.UPDATE_SEQUENCE_NUMBER)
-_PLAIN_VALUES = re.compile(PLAIN_VALUE + rb"(?:\0" + PLAIN_VALUE + rb")*")
+#: Most are plain numbers, which are seen quicker by themselves.
+_PLAIN_VALUES = re.compile(rb"(?:[1-9][0-9]{0,17}\0|" + PLAIN_VALUE + rb"\0)*")
+
+#: No value is less: the first character behind the blank.
+_LEAST: Final = b"!"
 
 _Values = tuple[bytes, ...]
 
 
 def are_plain(values: _Values) -> bool:
     """Whether all values are plainly literals."""
-    joined = b"\0".join(values)
-    return (
-        _PLAIN_VALUES.fullmatch(joined) is not None
-        and joined.count(0) == len(values) - 1
+    joined = b"\0".join((*values, b""))
+    return _PLAIN_VALUES.fullmatch(joined) is not None and joined.count(0) == len(
+        values
     )
 
 
 def _are_values(values: _Values) -> bool:
     """Whether each could stand behind ``Name = ``: not empty, no NUL, no blank."""
-    joined = b"\0".join((b"", *values, b""))
-    return (
-        joined.count(0) == len(values) + 1
-        and b"\0\0" not in joined
-        and b"\0 " not in joined
-    )
+    # The least of them tells how all begin: none is empty, none begins with a blank.
+    return not values or (min(values) >= _LEAST and 0 not in b"".join(values))
 
 
 class Shape:
@@ -94,17 +93,20 @@ class Shape:
         widths: The lengths of the values.
     """
 
-    __slots__ = ("__weakref__", "_size", "_unpack", "runs", "widths")
+    __slots__ = ("__weakref__", "_runs_of", "runs", "size", "values_of", "widths")
 
     def __init__(self, runs: tuple[int, ...], widths: tuple[int, ...]) -> None:
         self.runs: Final = runs
         self.widths: Final = widths
-        sizes = [*runs, *widths]
-        sizes[::2] = runs
-        sizes[1::2] = widths
-        fields = Struct("".join([f"{size}s" for size in sizes]))
-        self._unpack: Final = fields.unpack_from
-        self._size: Final = fields.size
+        pairs = list(zip(runs, widths, strict=False))
+        run_fields = "".join([f"{run}s{width}x" for run, width in pairs])
+        run_struct = Struct(f"{run_fields}{runs[-1]}s")
+        value_struct = Struct("".join([f"{run}x{width}s" for run, width in pairs]))
+        self._runs_of: Final = run_struct.unpack_from
+        #: Cuts the values out of an ad of this shape, given it and where it begins.
+        self.values_of: Final[Callable[..., _Values]] = value_struct.unpack_from
+        #: The length of an ad of this shape.
+        self.size: Final = run_struct.size
 
     def same(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The values of an ad of just this shape, if its runs are those of ``text``.
@@ -114,16 +116,17 @@ class Shape:
             payload: What came.
             start: Where the new ad begins in it.
         """
-        if start + self._size > len(payload):
+        if start + self.size > len(payload):
             return None
-        unpack = self._unpack
-        parts = unpack(payload, start)
-        if parts[::2] != unpack(text)[::2]:
+        runs_of = self._runs_of
+        if runs_of(payload, start) != runs_of(text):
             return None
-        values = parts[1::2]
+        values = self.values_of(payload, start)
         # In its old place and width a value ends before the NUL that its run
-        # begins with, but it may hold another one.
-        return values if _are_values(values) else None
+        # begins with, but it may hold another one. The rest is `_are_values`.
+        if values and (min(values) < _LEAST or 0 in b"".join(values)):
+            return None
+        return values
 
     def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The same for an ad whose values may have other widths."""
@@ -148,11 +151,6 @@ class Shape:
             return None
         found = tuple(values)
         return found if _are_values(found) else None
-
-    @property
-    def size(self) -> int:
-        """The length of an ad of this shape."""
-        return self._size
 
 
 class ShapeBook:
@@ -179,7 +177,7 @@ class ShapeBook:
     def follow(
         self, shape: Shape, text: bytes, payload: bytes, start: int
     ) -> tuple[Shape, _Values] | None:
-        """The shape and the values of an ad, if its runs are those of ``text``.
+        """The shape and the values of an ad with other widths than ``text``.
 
         Args:
             shape: The shape of ``text``.
@@ -187,9 +185,6 @@ class ShapeBook:
             payload: What came.
             start: Where the new ad begins in it.
         """
-        values = shape.same(text, payload, start)
-        if values is not None:
-            return shape, values
         values = shape.follow(text, payload, start)
         if values is None:
             return None

@@ -127,6 +127,7 @@ class Layout:
 
     Attributes:
         count: The number of attributes, private ones included.
+        header: That number as it comes before an ad.
         public_count: The number of those that are not private.
         group_of: Captured attributes by lower-case name, with their group's number.
         secret_groups: The groups that hold private lines, each with the size of the
@@ -151,6 +152,7 @@ class Layout:
         "changes",
         "count",
         "group_of",
+        "header",
         "match",
         "places",
         "private_groups",
@@ -213,6 +215,7 @@ class Layout:
         self.secret_groups: Final = tuple(secret_groups)
         self.public_count: Final = len(places)
         self.count: Final = len(places) + len(secret_groups)
+        self.header: Final = self.count.to_bytes(8, "big")
         self.places: Final = places
         self.wanted = wanted
         self.at_hand: Final = at_hand

@@ -12,7 +12,11 @@ from typing import Any, Final, TypeAlias
 
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.habits import Shape
-from condor_twisted.daemons.collector.state.records import AdRecord, ArrivedAd
+from condor_twisted.daemons.collector.state.records import (
+    NO_MEMO,
+    AdRecord,
+    ArrivedAd,
+)
 
 __all__ = ["PrivateTwin", "changing_needles"]
 
@@ -65,8 +69,10 @@ class PrivateTwin(AdRecord):
         self.values = ()
         self.identity = ""
         self.is_checked = False
+        self.is_behind = False
+        self.was_checked = False
         self.lifetime_override_seconds = None
-        self.memo = {}
+        self.memo = NO_MEMO
         self.prefixed = None
         self.shape = shape
         self.habit = None

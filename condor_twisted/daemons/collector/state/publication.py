@@ -96,6 +96,7 @@ class LineJudge:
 
     def checking(self, record: AdRecord) -> Iterator[None]:
         """The steps of `check`; each does bounded work, over all records."""
+        record.catch_up()
         if record.is_checked:
             return
         lines = record.body.split(b"\0")
@@ -128,7 +129,8 @@ class LineJudge:
             kept.append(b"")
             record.body = b"\0".join(kept)
             record.shape = None
-            record.memo.clear()
+            record.values = ()
+            record.forget()
         record.is_checked = True
 
     def _remember(self, line: bytes) -> None:

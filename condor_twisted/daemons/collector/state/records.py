@@ -29,7 +29,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import Memo, evaluate_attribute
-from condor_twisted.daemons.collector.state.habits import Habit, Shape
+from condor_twisted.daemons.collector.state.habits import Habit, Shape, are_plain
 from condor_twisted.daemons.collector.state.kinds import AdKind
 from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import (
@@ -58,6 +58,9 @@ MAX_LIFETIME_SECONDS: Final = 7 * 86400
 _OVERHEAD_BYTES: Final = 700
 #: At most so many remembered things per record.
 MAX_REMEMBERED: Final = 12
+
+#: What is remembered of a record of which nothing is; never written to.
+NO_MEMO: Final[Memo] = {}
 
 #: Larger ads are not searched again and again.
 _SMALL_BYTES: Final = 8192
@@ -214,7 +217,7 @@ def raw_values(records: Sequence[AdRecord], name: str) -> list[bytes | None]:
             if place is not None:
                 needle, hint = place
                 skip = len(needle)
-        if index is not None and record.values:
+        if index is not None and record.values and not record.is_changed(key):
             value = record.values[index]
             if value is not None:
                 append(value)
@@ -326,6 +329,9 @@ class AdRecord(_Lines):
         values: What the layout has at hand, if that was asked of it.
         identity: Who sent it.
         is_checked: Whether each expression in ``body`` is known to parse.
+        is_behind: Whether ``values`` and ``was_checked`` are those of an ad before,
+            from which this one differs in the values of its habit only.
+        was_checked: Whether each expression of that ad was known to parse.
         lifetime_override_seconds: A lifetime that the collector gave the ad.
         memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
@@ -338,6 +344,7 @@ class AdRecord(_Lines):
         "_lifetime",
         "habit",
         "identity",
+        "is_behind",
         "is_checked",
         "key",
         "kind",
@@ -352,6 +359,7 @@ class AdRecord(_Lines):
         "tail_count",
         "updates",
         "values",
+        "was_checked",
     )
 
     def __init__(
@@ -380,8 +388,10 @@ class AdRecord(_Lines):
         self.values: tuple[bytes | None, ...] = ()
         self.identity = ""
         self.is_checked = False
+        self.is_behind = False
+        self.was_checked = False
         self.lifetime_override_seconds: int | None = None
-        self.memo: Memo = {}
+        self.memo: Memo = NO_MEMO
         self.prefixed: bytes | None = None
         self.shape: Shape | None = None
         self.habit: Habit | None = None
@@ -428,8 +438,47 @@ class AdRecord(_Lines):
             return self.layout.raw(self.body, key)
         return _value_in(self.body, key)
 
+    def follow(self, old: AdRecord, habit: Habit, shape: Shape) -> None:
+        """Take over what is known of the ad before.
+
+        Args:
+            old: The ad that this one replaces; it has the same layout.
+            habit: The values in which the two differ.
+            shape: Where these are in ``body``.
+        """
+        self.habit = habit
+        self.shape = shape
+        self.values = old.values
+        self.was_checked = old.was_checked if old.is_behind else old.is_checked
+        self.is_behind = True
+
+    def catch_up(self) -> None:
+        """Look at the values that changed, if nobody has yet."""
+        if not self.is_behind:
+            return
+        self.is_behind = False
+        habit, shape = self.habit, self.shape
+        if habit is None or shape is None:
+            self.values = ()
+            return
+        changed = shape.values_of(self.body)
+        plain = are_plain(changed)
+        self.is_checked = plain and self.was_checked
+        if self.values and habit.wanted:
+            values = list(self.values)
+            for at, changing in habit.wanted:
+                value = changed[changing]
+                values[at] = value if plain or are_plain((value,)) else None
+            self.values = tuple(values)
+
+    def is_changed(self, key: bytes) -> bool:
+        """Whether an attribute may differ from what ``values`` has of it."""
+        return self.is_behind and (self.habit is None or key in self.habit.keys)
+
     def values_at_hand(self) -> tuple[bytes | None, ...]:
         """What the layout has at hand; looked up now if it was not when the ad came."""
+        if self.is_behind:
+            self.catch_up()
         if not self.values and self.layout is not None and self.layout.at_hand:
             self.values = self.layout.values_in(self.body)
         return self.values
@@ -448,9 +497,13 @@ class AdRecord(_Lines):
 
     def remember(self, what: object, value: object) -> None:
         """Keep something about this record until it is replaced."""
-        if len(self.memo) >= MAX_REMEMBERED:
-            self.memo.clear()
+        if self.memo is NO_MEMO or len(self.memo) >= MAX_REMEMBERED:
+            self.memo = {}
         self.memo[what] = value
+
+    def forget(self) -> None:
+        """Remember nothing any more: the record's text has changed."""
+        self.memo = NO_MEMO
 
     def lifetime_seconds(self, default_seconds: int) -> int:
         """How long the ad lives without an update.

@@ -368,4 +368,4 @@ def _mark(record: AdRecord, heard: int) -> None:
     """Give an ad a ``LastHeardFrom`` that makes it go."""
     record.last_heard_unix = heard
     record.tail = with_last_heard(record.tail, heard)
-    record.memo.clear()
+    record.forget()

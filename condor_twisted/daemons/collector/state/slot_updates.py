@@ -17,10 +17,8 @@ from condor_twisted.classad.literals import decode_string
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.habits import (
-    Habit,
     Shape,
     ShapeBook,
-    are_plain,
     changed_keys,
 )
 from condor_twisted.daemons.collector.state.intake import Intake
@@ -33,6 +31,7 @@ from condor_twisted.daemons.collector.state.private_twins import (
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
 from condor_twisted.daemons.collector.state.statistics import (
+    DaemonUpdates,
     UpdateStatistics,
     dropped_between,
 )
@@ -55,8 +54,8 @@ _MAX_TEXT: Final = 1000
 
 #: The ad that was stored, and the one that it replaced.
 _Stored: TypeAlias = tuple[AdRecord, AdRecord | None]
-#: The new shape of an ad that is like the one before, and its changing values.
-_Followed: TypeAlias = tuple[Shape, tuple[bytes, ...]]
+#: The shape of an ad that is like the one before, and its sequence number.
+_Followed: TypeAlias = tuple[Shape, int]
 #: An ad's layout, the match that found it out, its public and its private lines.
 _Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
 
@@ -149,30 +148,33 @@ class SlotReceiver:
             return None
         at += len(_NAME_LINE)
         name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
-        return self._public.records.get(decode_string(name))
+        return self._public.records.get(str(name, "utf-8", "surrogateescape"))
 
     def _follow_clear(
         self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
     ) -> _Stored | None:
         """Store ads that differ from the last ones only where they always do."""
         start = offset + 8
-        count = int.from_bytes(payload[offset:start], "big")
-        followed = self._follow(old, payload, start, count)
+        followed = self._follow(old, payload, start, payload[offset:start])
         if followed is None:
             return None
         end = start + followed[0].size
         if not payload.startswith(_TYPE_SLOTS, end):
             return None
         private_at = end + 2
-        twin: PrivateTwin | None = None
-        if private_at != len(payload):
-            twin = self._follow_private(old.key, payload, private_at, now)
-            if twin is None:
-                return None
+        if private_at == len(payload):
+            return self._store_followed(
+                old, payload[start:end], followed, sender, now
+            ), old
+        former = self._private.records.get(old.key)
+        if former is None:
+            return None
+        twin = self._follow_private(former, payload, private_at, now)
+        if twin is None:
+            return None
         record = self._store_followed(old, payload[start:end], followed, sender, now)
-        if twin is not None:
-            twin.identity = record.identity
-            self._store.put(self._private, twin)
+        twin.identity = record.identity
+        self._store.replace(self._private, former, twin)
         return record, old
 
     def _follow_cut(
@@ -182,7 +184,7 @@ class SlotReceiver:
         old = self._named(ad.body, 0)
         if old is None or ad.secret_lines:
             return None
-        followed = self._follow(old, ad.body, 0, ad.count)
+        followed = self._follow(old, ad.body, 0, ad.count.to_bytes(8, "big"))
         if followed is None or followed[0].size != len(ad.body):
             return None
         name = old.raw(_NAME) or b""
@@ -197,19 +199,29 @@ class SlotReceiver:
         return record, old
 
     def _follow(
-        self, old: AdRecord, payload: bytes, start: int, count: int
+        self, old: AdRecord, payload: bytes, start: int, count: bytes
     ) -> _Followed | None:
-        """The shape and the changing values of an ad that is like the old one."""
+        """The shape and sequence number of an ad that is like the old one.
+
+        Args:
+            old: That one.
+            payload: What came.
+            start: Where the new ad's lines begin in it.
+            count: The number of its lines, in eight bytes.
+        """
         layout, habit, shape = old.layout, old.habit, old.shape
-        if layout is None or habit is None or shape is None or count != layout.count:
+        if layout is None or habit is None or shape is None or count != layout.header:
             return None
-        followed = self._shapes.follow(shape, old.body, payload, start)
-        if followed is None:
-            return None
-        number = followed[1][habit.sequence_at]
+        values = shape.same(old.body, payload, start)
+        if values is None:
+            followed = self._shapes.follow(shape, old.body, payload, start)
+            if followed is None:
+                return None
+            shape, values = followed
+        number = values[habit.sequence_at]
         if not number.isdigit() or len(number) > _MAX_DIGITS:
             return None
-        return followed
+        return shape, int(number)
 
     def _store_followed(
         self,
@@ -220,46 +232,37 @@ class SlotReceiver:
         now: int,
     ) -> AdRecord:
         """Store a public ad that is like the old one but for its changing values."""
-        shape, values = followed
+        shape, number = followed
         layout, habit = old.layout, old.habit
         assert layout is not None, "an ad was followed that has no layout"
         assert habit is not None, "an ad was followed that has no habit"
         newest = self._intake.book.newest(layout)
-        record = self._store_public(
-            old,
-            body,
-            newest,
-            (),
-            (int(values[habit.sequence_at]), old.sequence[1]),
-            old.updates.address if old.updates is not None else b"",
-            sender,
-            now,
-            habit,
+        record = self._record(
+            old, body, newest, (), (number, old.sequence[1]), old.updates, sender, now
         )
-        record.habit = habit
-        record.shape = shape
+        record.follow(old, habit, shape)
         if newest is not layout:
             # What the newer one has at hand is looked up when a query wants it.
             record.habit = newest.habit_of(habit.keys)
-        if old.is_checked or old.values:
-            plain = are_plain(values)
-            if plain and old.is_checked:
-                record.is_checked = True
-            if old.values and newest is layout:
-                record.values = _values_at_hand(old.values, habit, values, plain)
+            record.values = ()
+        self._store.replace(self._public, old, record, habit)
         return record
 
     def _follow_private(
-        self, key: str, payload: bytes, at: int, now: int
+        self, old: AdRecord, payload: bytes, at: int, now: int
     ) -> PrivateTwin | None:
         """The private ad behind a public one, if it is as it was."""
-        old = self._private.records.get(key)
         if not isinstance(old, PrivateTwin) or old.shape is None:
             return None
-        followed = self._shapes.follow(old.shape, old.encoded, payload, at)
-        if followed is None or at + followed[0].size != len(payload):
+        shape = old.shape
+        if shape.same(old.encoded, payload, at) is None:
+            followed = self._shapes.follow(shape, old.encoded, payload, at)
+            if followed is None:
+                return None
+            shape = followed[0]
+        if at + shape.size != len(payload):
             return None
-        return old.follower(payload[at:], followed[0], now)
+        return old.follower(payload[at:], shape, now)
 
     def _cut(
         self, payload: bytes, offset: int, likely: Layout | None = None
@@ -311,35 +314,52 @@ class SlotReceiver:
         if old is None:
             return None
         sequence = (int(number_text), int(began_text))
-        record = self._store_public(
-            old, body, layout, private_lines, sequence, address, sender, now
+        updates = old.updates
+        if updates is not None and updates.address != address:
+            updates = None
+        record = self._record(
+            old, body, layout, private_lines, sequence, updates, sender, now, address
         )
         record.values = layout.values(found)
         if not layout.secret_groups and layout.is_like(old.layout):
             self._learn(layout, old, record)
+        self._store.replace(self._public, old, record)
         if private is not None:
             self._store_private(record, private, encoded, name)
         return record, old
 
-    def _store_public(
+    def _record(
         self,
         old: AdRecord,
         body: bytes,
         layout: Layout,
         private_lines: tuple[bytes, ...],
         sequence: tuple[int, int | None],
-        address: bytes,
+        updates: DaemonUpdates | None,
         sender: Sender,
         now: int,
-        habit: Habit | None = None,
+        address: bytes = b"",
     ) -> AdRecord:
-        """Count the update of an ad that is there, and store the new one."""
+        """Count the update of an ad that is there, and make the new one.
+
+        Args:
+            old: The ad that is there.
+            body: The new one's public lines.
+            layout: Its layout.
+            private_lines: Its private lines.
+            sequence: Its sequence number and its daemon's start time.
+            updates: The counters, if they are known.
+            sender: Who sent it.
+            now: The time, in seconds since the epoch.
+            address: What to find other counters by; the old one's by default.
+        """
         key = old.key
         sequenced, dropped = dropped_between(old.sequence, sequence)
         statistics = self._statistics
         statistics.count_update("Slot", sequenced, dropped)
-        updates = old.updates
-        if updates is None or updates.is_gone or updates.address != address:
+        if updates is None or updates.is_gone:
+            if not address and updates is not None:
+                address = updates.address
             updates = statistics.daemon("Slot", key, decode_string(address[1:-1]))
             updates.address = address
         bits = statistics.history_bits
@@ -352,14 +372,13 @@ class SlotReceiver:
             layout.public_count,
             layout,
             private_lines,
-            b"LastHeardFrom = %d\0" % now + updates.lines(bits) + senders,
+            b"LastHeardFrom = %d\0%b%b" % (now, updates.lines(bits), senders),
             5 + senders_count,
             now,
         )
         record.sequence = sequence
         record.updates = updates
         record.identity = sender.identity or ""
-        self._store.put(self._public, record, habit)
         return record
 
     def _store_private(
@@ -392,29 +411,6 @@ class SlotReceiver:
         if habit is not None and habit.sequence_at >= 0:
             new.habit = habit
             new.shape = self._shapes.shape_between(new.body, habit.needles)
-
-
-def _values_at_hand(
-    old: tuple[bytes | None, ...],
-    habit: Habit,
-    values: tuple[bytes, ...],
-    plain: bool,
-) -> tuple[bytes | None, ...]:
-    """What the layout has at hand, brought up to date.
-
-    Args:
-        old: What was at hand of the ad before.
-        habit: What changes.
-        values: The changing values.
-        plain: Whether all of them are plainly literals.
-    """
-    if not habit.wanted:
-        return old
-    new = list(old)
-    for at, changing in habit.wanted:
-        value = values[changing]
-        new[at] = value if plain or are_plain((value,)) else None
-    return tuple(new)
 
 
 def _in_the_clear(

@@ -92,16 +92,15 @@ class DaemonUpdates:
         Args:
             history_bits: The length of the history.
         """
+        history = (
+            b"%0*x" % ((history_bits + 3) // 4, self.history << (-history_bits % 4))
+            if self.history
+            else b"0" * ((history_bits + 3) // 4)
+        )
         return (
             b"UpdatesTotal = %d\0UpdatesSequenced = %d\0UpdatesLost = %d\0"
-            b'UpdatesHistory = "%0*x"\0'
-            % (
-                self.total,
-                self.sequenced,
-                self.lost,
-                (history_bits + 3) // 4,
-                self.history << (-history_bits % 4),
-            )
+            b'UpdatesHistory = "%b"\0'
+            % (self.total, self.sequenced, self.lost, history)
         )
 
 

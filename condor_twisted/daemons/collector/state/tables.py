@@ -82,17 +82,19 @@ class AdTable:
             record: The ad.
             habit: It differs from the one that it replaces in these attributes only.
         """
-        records = self.records
-        key = record.key
-        old = records.get(key)
-        records[key] = record
-        if self._columns:
-            for column in self._columns.values():
-                if habit is None or column.key in habit.columns:
-                    column.changed.add(key)
-        if old is None and len(records) > self.peak_count:
-            self.peak_count = len(records)
+        old = self.records.get(record.key)
+        self.replace(record, habit)
+        if old is None and len(self.records) > self.peak_count:
+            self.peak_count = len(self.records)
         return old
+
+    def replace(self, record: AdRecord, habit: Habit | None) -> None:
+        """As `put`, in place of an ad that is there under the same key."""
+        key = record.key
+        self.records[key] = record
+        for column in self._columns.values():
+            if habit is None or column.key in habit.columns:
+                column.changed.add(key)
 
     def remove(self, key: str) -> AdRecord | None:
         """Take an ad out, if it is there."""
@@ -214,6 +216,29 @@ class AdStore:
             kind = ChangeKind.INSERTED if old is None else ChangeKind.REPLACED
             self._tell(Change(kind, record, old))
         return old
+
+    def replace(
+        self,
+        table: AdTable,
+        old: AdRecord,
+        record: AdRecord,
+        habit: Habit | None = None,
+    ) -> None:
+        """Store an ad in place of one that is there under the same key.
+
+        Args:
+            table: Where.
+            old: The ad that is there.
+            record: The ad.
+            habit: See `AdTable.put`.
+        """
+        table.replace(record, habit)
+        self.stored_bytes += record.size_bytes - old.size_bytes
+        if old.prefixed is not None:
+            self.prefixed_bytes -= len(old.prefixed)
+            old.prefixed = None
+        if self.observers:
+            self._tell(Change(ChangeKind.REPLACED, record, old))
 
     def remove(self, table: AdTable, key: str) -> AdRecord | None:
         """Take an ad out, if it is there."""

@@ -288,8 +288,11 @@ class SlotHabitTests(SynchronousTestCase):
     def test_checked_once(self) -> None:
         """What was found right need not be looked at again in the next update."""
         self.pool.ask(5)
-        self.assertTrue(self.send(slot(6, b"0.6"), 6).is_checked)
-        self.assertFalse(self.send(slot(7, b"a.b"), 7).is_checked)
+        for sequence, load, is_plain in ((6, b"0.6", True), (7, b"a.b", False)):
+            record = self.send(slot(sequence, load), sequence)
+            self.assertFalse(record.is_checked)
+            record.catch_up()
+            self.assertEqual(record.is_checked, is_plain)
 
     def test_on_an_encrypted_stream(self) -> None:
         """Ads that come cut out are followed as well, their private ones too."""
