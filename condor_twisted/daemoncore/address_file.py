@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.file_owner import give_to_directory_owner
 from condor_twisted.daemoncore.logs import has_log_directory
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
@@ -45,6 +46,7 @@ def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
+            give_to_directory_owner(out.fileno(), path)
             os.fsync(out.fileno())
         os.replace(new, path)
     except BaseException:

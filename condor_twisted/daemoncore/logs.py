@@ -33,6 +33,7 @@ from zope.interface import implementer
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.values import read_log_limit
+from condor_twisted.daemoncore.file_owner import NO_LINKS, give_to_directory_owner
 from condor_twisted.errors import ConfigError
 
 __all__ = [
@@ -174,7 +175,10 @@ class RotatingLog:
         if self._handle is not None:
             return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            flags |= NO_LINKS
         self._handle = os.open(self.path, flags, 0o644)
+        give_to_directory_owner(self._handle, self.path)
         status = os.fstat(self._handle)
         self._size_bytes = status.st_size
         if self.period_seconds:
