@@ -272,6 +272,7 @@ def _go_to_log_directory(settings: Settings) -> None:
     """Work where the log is, as every daemon does; stay where there is none."""
     directory = settings.text("LOG")
     if directory and has_log_directory(settings):
+        sys.argv[0] = os.path.abspath(sys.argv[0])  # the banner says where we are
         with contextlib.suppress(OSError):
             os.chdir(directory)
 
