@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from interop import (
     kerberos,
+    life,
     matrix,
     ping,
     pool,
@@ -47,6 +48,7 @@ _PHASES = (
     "matrix",
     "tokens",
     "pool",
+    "life",
 )
 
 
@@ -72,15 +74,17 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {
+        phases = {
             "queries": self._queries,
             "security": self._security,
             "ping": self._ping,
             "kerberos": self._kerberos,
             "matrix": self._matrix,
-            "pool": self._pool,
             "tokens": self._tokens,
-        }[name]()
+            "pool": self._pool,
+            "life": self._life,
+        }
+        phases[name]()
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
@@ -143,6 +147,13 @@ class _Run:
                 kind, sandbox, self._report, sandbox.work
             ),
             tokens.compare,
+        )
+
+    def _life(self) -> None:
+        self._both(
+            "daemons under a real master",
+            lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
+            life.compare,
         )
 
     def _both(

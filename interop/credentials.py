@@ -22,7 +22,7 @@ from jwt.algorithms import ECAlgorithm
 
 from interop.errors import PeerDidNotStart
 from interop.kdc import start_realm
-from interop.peers import checkout_environment
+from interop.peers import our_environment
 from interop.sandbox import HOST_NAME, Sandbox, wait_until
 from tests.security.certificates import Identity, make_identity
 
@@ -256,7 +256,7 @@ def _issuer(sandbox: Sandbox, place: Path) -> Iterator[None]:
     sandbox.run(["mount", "--bind", bundle, _SYSTEM_CERTIFICATES]).checked()
     command = [sys.executable, "-m", "interop.issuer", str(place), str(_ISSUER_PORT)]
     log = sandbox.work / "issuer.log"
-    with sandbox.daemon(sandbox.beside(command), log, checkout_environment()):
+    with sandbox.daemon(sandbox.beside(command), log, our_environment()):
         if not wait_until(lambda: sandbox.listens(_ISSUER_PORT), _START_SECONDS):
             raise PeerDidNotStart("the issuer", log.read_text(errors="replace"))
         yield

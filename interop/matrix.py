@@ -21,7 +21,7 @@ from interop.credentials import (
     Credentials,
     prepare_credentials,
 )
-from interop.peers import ADDRESS, Collector, Kind, checkout_environment, start
+from interop.peers import ADDRESS, Collector, Kind, our_environment, start
 from interop.ping_facts import Facts, parse_verbose
 from interop.report import Report
 from interop.sandbox import HOST_NAME, Sandbox
@@ -144,7 +144,7 @@ def _our_pings(
         [sys.executable, "-m", "interop.many_pings", _ADDRESS],
         user=CLIENT_USER,
         environment={
-            **checkout_environment(),
+            **our_environment(),
             "CONDOR_CONFIG": str(collector.config),
             **credentials.environment,
         },

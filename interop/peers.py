@@ -18,15 +18,17 @@ from interop.sandbox import HOST_NAME, Result, Sandbox, wait_until
 
 __all__ = [
     "ADDRESS",
+    "CHECKOUT",
     "OPEN_POLICY",
     "PORT",
     "RAW",
     "REAL",
     "SEALED",
+    "TWISTD",
     "TWISTED",
     "Collector",
     "Kind",
-    "checkout_environment",
+    "our_environment",
     "start",
     "write_config",
 ]
@@ -36,7 +38,15 @@ ADDRESS = f"127.0.0.1:{PORT}"
 _START_SECONDS = 40
 _STOP_SECONDS = 20
 _OUR_TOOL = "import sys; from condor_twisted.tools.main import main; sys.exit(main())"
-_TWISTD = "from twisted.scripts.twistd import run; run()"
+CHECKOUT = Path(__file__).resolve().parent.parent
+TWISTD = (
+    sys.executable,
+    "-c",
+    "from twisted.scripts.twistd import run; run()",
+    "-n",
+    "--pidfile=",
+)
+"""How ``twistd`` is run in the foreground."""
 
 OPEN_POLICY: Mapping[str, str] = {
     "ALLOW_READ": "*",
@@ -143,7 +153,7 @@ class Collector:
         return self.sandbox.run(
             [sys.executable, "-c", _OUR_TOOL, *command],
             environment={
-                **checkout_environment(),
+                **our_environment(),
                 "CONDOR_CONFIG": str(self.config),
                 **self.environment,
                 **extra,
@@ -246,7 +256,7 @@ def start(
         _, _, domain = HOST_NAME.partition(".")
         named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
         command = sandbox.beside(_our_command(address_file, named), user)
-        variables = checkout_environment()
+        variables = our_environment()
     extra = environment or {}
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
     with sandbox.daemon(command, stdout, {**variables, **extra}) as process:
@@ -265,11 +275,7 @@ def start(
 
 def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     command = [
-        sys.executable,
-        "-c",
-        _TWISTD,
-        "-n",
-        "--pidfile=",
+        *TWISTD,
         "condor-collector",
         "--port",
         str(PORT),
@@ -283,11 +289,10 @@ def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     return command
 
 
-def checkout_environment() -> dict[str, str]:
+def our_environment() -> dict[str, str]:
     """Let a checkout run as it is, whoever runs it and from wherever."""
-    checkout = Path(__file__).resolve().parent.parent
     return {
-        "PYTHONPATH": str(checkout),
+        "PYTHONPATH": str(CHECKOUT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PATH": os.environ.get("PATH", os.defpath),
         "CONDOR_CONFIG": "ONLY_ENV",

@@ -19,15 +19,22 @@ from interop.queries import FORMS, Query, await_own_ad
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
 
-__all__ = ["History", "compare", "run_pool"]
+__all__ = [
+    "POOL_KNOBS",
+    "SUBMIT",
+    "SUBMITTER",
+    "History",
+    "compare",
+    "run_pool",
+]
 
-_SUBMITTER = "tester"
+SUBMITTER = "tester"
 _POOL_SECONDS = 60
 _JOB_SECONDS = 20
 _DONE_SECONDS = 90
 _STOP_SECONDS = 60
 
-_POOL_KNOBS: Mapping[str, str] = {
+POOL_KNOBS: Mapping[str, str] = {
     **OPEN_POLICY,
     "DAEMON_LIST": "MASTER, NEGOTIATOR, SCHEDD, STARTD",
     "MASTER_ARGS": "-p 9620",
@@ -49,7 +56,7 @@ _POOL_KNOBS: Mapping[str, str] = {
     "ENABLE_SSH_TO_JOB": "False",
 }
 
-_SUBMIT = """
+SUBMIT = """
 executable = /bin/sh
 arguments = "-c 'sleep {seconds}; echo done > {marker}'"
 log = {log}
@@ -134,7 +141,7 @@ class _Run:
         self._report = report
         self._history = history
         self._sandbox = collector.sandbox
-        self._config = write_config(self._sandbox, "pool", _POOL_KNOBS)
+        self._config = write_config(self._sandbox, "pool", POOL_KNOBS)
         self._job = work / "job"
         self._job.mkdir()
         self._job.chmod(0o777)
@@ -166,12 +173,12 @@ class _Run:
             self._stop(master, pid_file)
 
     def _submit(self) -> None:
-        description = _SUBMIT.format(
+        description = SUBMIT.format(
             seconds=_JOB_SECONDS, marker=self._job / "marker", log=self._job / "log"
         )
         submitted = self._sandbox.run(
             ["condor_submit", "-terse", "-"],
-            user=_SUBMITTER,
+            user=SUBMITTER,
             environment={"CONDOR_CONFIG": str(self._config)},
             standard_input=description,
         )

@@ -9,11 +9,12 @@ Everything returns Deferreds, which are awaitable::
 For asyncio programs see `condor_twisted.aio`.
 """
 
+from condor_twisted.classad.ad_kinds import AdKind, ad_kind
 from condor_twisted.client.authentication import Identity
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.ping import PingResult
 from condor_twisted.client.pool import Advertised, Location, Pool
-from condor_twisted.client.queries import AdKind, Query, ad_kind
+from condor_twisted.client.queries import Query
 from condor_twisted.client.tokens import (
     StartedTokenRequest,
     approve_token_request,

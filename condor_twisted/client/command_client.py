@@ -20,36 +20,14 @@ from condor_twisted.client.ping import PingResult, ping
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.commands import HANDSHAKE_SECONDS, CommandOpener
-from condor_twisted.protocols.endpoints import Dialling
+from condor_twisted.protocols.endpoints import dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.own_security import open_security
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["CommandClient", "dialling"]
-
-
-def dialling(settings: Settings) -> Dialling:
-    """How connections go out under a configuration.
-
-    Source: ``src/condor_io/condor_ipverify.cpp``, ``src/condor_io/sock.cpp``.
-    """
-
-    def enabled(name: str) -> bool:
-        # "auto" is true here: whether an address can be reached shows soon enough.
-        return (settings.text(name, "auto") or "auto").lower() not in ("false", "0")
-
-    return Dialling(
-        ipv4=enabled("ENABLE_IPV4"),
-        ipv6=enabled("ENABLE_IPV6"),
-        prefer_ipv4=settings.boolean("PREFER_OUTBOUND_IPV4", True),
-        ignore_target_preference=settings.boolean(
-            "IGNORE_TARGET_PROTOCOL_PREFERENCE", True
-        ),
-        private_network=settings.text("PRIVATE_NETWORK_NAME"),
-        keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
-    )
+__all__ = ["CommandClient"]
 
 
 class CommandClient:

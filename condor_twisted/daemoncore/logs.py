@@ -33,6 +33,7 @@ from zope.interface import implementer
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.values import read_log_limit
+from condor_twisted.daemoncore.file_owner import NO_LINKS, give_to_directory_owner
 from condor_twisted.errors import ConfigError
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "CondorLogObserver",
     "DebugFlags",
     "RotatingLog",
+    "has_log_directory",
     "log_path",
     "open_log",
 ]
@@ -173,7 +175,10 @@ class RotatingLog:
         if self._handle is not None:
             return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            flags |= NO_LINKS
         self._handle = os.open(self.path, flags, 0o644)
+        give_to_directory_owner(self._handle, self.path)
         status = os.fstat(self._handle)
         self._size_bytes = status.st_size
         if self.period_seconds:
@@ -344,6 +349,21 @@ class CondorLogObserver:
         return text + " "
 
 
+def has_log_directory(settings: Settings) -> bool:
+    """Whether somebody has configured where logs and address files are.
+
+    Whoever writes what is compiled in anyhow (``LOG = $(LOCAL_DIR)/log``) has said
+    nothing; then it counts whether LOCAL_DIR says something.
+    """
+    found = settings.find("LOG")
+    if found is None or not found.value:
+        return False
+    if found.definition is not None:
+        return True
+    base = settings.find("LOCAL_DIR")
+    return base is not None and base.definition is not None
+
+
 def log_path(settings: Settings) -> str | None:
     """Where a daemon logs; ``None`` where nobody configured a place.
 
@@ -351,12 +371,7 @@ def log_path(settings: Settings) -> str | None:
     """
     subsystem, local = settings.subsystem, settings.local_name
     name = f"{subsystem}_LOG" if local is None else f"{local}.{subsystem}_LOG"
-    directory = settings.find("LOG")
-    configured = (
-        directory is not None
-        and bool(directory.value)
-        and directory.definition is not None
-    )
+    configured = has_log_directory(settings)
     found = settings.find(name)
     if found is not None and found.value:
         if found.definition is None and not configured:

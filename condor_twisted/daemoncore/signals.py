@@ -69,13 +69,16 @@ class Signals:
     def install(self) -> None:
         """Take over the process's signals; only in the main thread of a daemon.
 
+        Doing so again takes back what somebody else has taken meanwhile.
+
         Signals may come blocked from our parent, so all are unblocked.
         """
         for name in _BRIDGED:
             number = getattr(signal, name, None)
             if number is None or int(number) not in self._functions:
                 continue
-            self._replaced[int(number)] = signal.signal(number, self._arrived)
+            replaced = signal.signal(number, self._arrived)
+            self._replaced.setdefault(int(number), replaced)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

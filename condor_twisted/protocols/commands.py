@@ -51,6 +51,7 @@ from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.deadlines import DeadlineSweep
 from condor_twisted.protocols.endpoints import Dialling, client_endpoint
 from condor_twisted.protocols.handshake_driver import HostSteps
+from condor_twisted.protocols.shared_port_client import ask_shared_port
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.datagrams import OutgoingDatagram
@@ -174,8 +175,43 @@ class CommandOpener:
             return fail(Failure())
         wanted = CommandStart(command) if start is None else start
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
+            raw = self._starts_raw(target, wanted)
         return self._open(target, wanted, raw, timeout_seconds)
+
+    @inlineCallbacks
+    def tell(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        write: Callable[[MessageWriter], object],
+    ) -> Generator[Deferred[Any], Any, None]:
+        """Send a command by TCP that nobody answers.
+
+        Args:
+            address: Where the daemon is.
+            command: The command's number.
+            write: Writes the command's data.
+
+        Returns:
+            A `Deferred` that fires when all is sent and the connection closed; it
+            fails as `open` does.
+        """
+        channel = yield self.open(address, command)
+        writer = channel.writer()
+        write(writer)
+        closed = channel.when_closed()
+        channel.send_message(writer.end_of_message())
+        channel.close()
+        yield closed
+
+    def _starts_raw(self, target: _Target, start: CommandStart) -> bool:
+        """Whether nobody wants a negotiation, and there is no session either."""
+        if wants_negotiation(self.security.policies):
+            return False
+        chosen = self.dialling.choose(target.address)
+        ip = None if chosen is None else chosen.ip
+        address = "" if ip is None else str(ip)
+        return find_session(self.security, start, target.text, address) is None
 
     def close(self) -> Deferred[Any]:
         """Give up the port for datagrams, and every deadline."""
@@ -204,6 +240,11 @@ class CommandOpener:
             transport: Any = channel.channel.transport
             if transport is None:
                 raise PeerClosed("the connection was closed at once")
+            endpoint_id = target.address.shared_port_id
+            if endpoint_id is not None:
+                own = self.security.command_address or ""
+                requester = f"{self.security.knobs.subsystem} {own}".strip()
+                ask_shared_port(channel.channel, endpoint_id, requester)
             ends = _ends(transport, target.text)
             if raw:
                 channel.start_raw(ends)
@@ -265,7 +306,7 @@ class CommandOpener:
             raise ConnectError(None, f"{target.text} has no address for datagrams")
         place = (str(chosen.ip), chosen.port_number)
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
+            raw = self._starts_raw(target, CommandStart(command, tag=tag))
         if raw:
             writer = MessageWriter()
             writer.put_int(command)
@@ -274,10 +315,10 @@ class CommandOpener:
             self._send(place, SafeMessage(writer.end_of_message()))
             return
         start = CommandStart(DC_AUTHENTICATE, command, tag=tag)
-        session = find_session(self.security, start, target.text)
+        session = find_session(self.security, start, target.text, place[0])
         if session is None:
             yield self._make_session(target, start)
-            session = find_session(self.security, start, target.text)
+            session = find_session(self.security, start, target.text, place[0])
         if session is None:
             raise CommandRefused(command, target.text, "no session can be kept for it")
         ends = ChannelEnds("", 0, place[0], place[1], target.text)

@@ -80,6 +80,7 @@ class ServerConnection:
         "_closed",
         "_driver",
         "_late",
+        "_nonce",
         "_proven",
         "_running",
         "channel",
@@ -106,6 +107,7 @@ class ServerConnection:
         self._awaited: Registration | None = None
         self._driver: HandshakeDriver[Admission] | None = None
         self._late: tuple[str, float] = ("the handshake", HANDSHAKE_SECONDS)
+        self._nonce: str | None = None
         self._closed = False
         self._proven = False
         self._running: Deferred[Any] | None = None
@@ -249,6 +251,7 @@ class ServerConnection:
         if registration is None:
             raise LocalProtocolError(f"the rule of {admission.command} has no handler")
         self._allow(registration)
+        self._nonce = admission.nonce
         if registration.rule.has_payload or admission.resumed:
             self._awaited = registration
             channel.receiver = self._payload_message
@@ -302,7 +305,26 @@ class ServerConnection:
         self._awaited = None
         self.channel.receiver = None
         self.channel.set_deadline(NEVER)
+        if self._nonce is not None and not self._is_fresh(self._nonce):
+            return
         self._run(registration, payload, 0)
+
+    def _is_fresh(self, nonce: str) -> bool:
+        """Whether a client that took no answer has not come before, word for word."""
+        self._nonce = None
+        peer = self.peer
+        assert peer is not None, "a session was resumed"
+        session_id = peer.session_id or ""
+        if self.server.security.stream_replays.is_fresh(session_id, nonce):
+            return True
+        self.server.folded.warn(
+            "replay",
+            self.host,
+            "{peer} sends what came before; it is refused",
+            peer=escaped(str(peer)),
+        )
+        self.channel.abort()
+        return False
 
     def _command(self, number: int, payload: bytes, offset: int) -> None:
         """Look a command up, ask whether it may run, and run it."""

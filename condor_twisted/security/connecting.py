@@ -50,7 +50,6 @@ from condor_twisted.security.key_exchange import (
 )
 from condor_twisted.security.keys import SessionKey
 from condor_twisted.security.method_loop import Authenticated, authenticate_client
-from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.outgoing import (
@@ -70,6 +69,7 @@ from condor_twisted.security.server_reply import MAX_TEXT_BYTES, ServerReply
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
+    command_numbers,
     datagram_key,
 )
 from condor_twisted.security.steps import (
@@ -96,7 +96,6 @@ __all__ = [
 ]
 
 _NONCE_BYTES: Final = 33
-_MAX_VALID_COMMANDS: Final = 1000
 _RESUME_ANSWERS_SINCE: Final = (9, 9, 0)
 
 
@@ -107,14 +106,21 @@ def wants_negotiation(policies: Policies) -> bool:
 
 
 def find_session(
-    security: SecurityState, start: CommandStart, dialled: str
+    security: SecurityState, start: CommandStart, dialled: str, peer_address: str = ""
 ) -> SecuritySession | None:
     """The session to resume for a command, if there is one.
+
+    The last resort is the session of our family of processes, where the other side is
+    on this host and has not said that it is none of us.
 
     Args:
         security: Whose sessions.
         start: What is to be started.
         dialled: The sinful string that is dialled.
+        peer_address: The IP address that this leads to, if that is known.
+
+    Source: ``src/condor_io/condor_secman.cpp:
+    SecManStartCommand::sendAuthInfo_inner``.
     """
     if start.fresh or start.temporary:
         return None
@@ -124,6 +130,8 @@ def find_session(
         session = security.outgoing.find(start.session_id, now)
     if session is None:
         session = security.outgoing.find_for(dialled, start.subject, now, start.tag)
+    if session is None and not start.tag:
+        session = security.family_session(dialled, peer_address)
     return session
 
 
@@ -154,7 +162,7 @@ def connect(context: HandshakeContext, start: CommandStart) -> Handshake[Establi
     dialled = context.ends.dialled
     if dialled is None:
         raise LocalProtocolError("a client has dialled an address")
-    session = find_session(context.security, start, dialled)
+    session = find_session(context.security, start, dialled, context.ends.peer_address)
     if session is not None and _answers_resume(session):
         established = yield from _resume(context, start, session)
     else:
@@ -241,6 +249,8 @@ def _resume(
     if code == "SID_NOT_FOUND":
         if session.negotiated:
             security.outgoing.remove(session.id)
+        else:
+            security.note_stranger(session.id, ends.dialled or "")
         raise SessionUnknown("the server does not know our session any more")
     if code not in ("", "AUTHORIZED"):
         raise AuthorizationDenied(
@@ -428,19 +438,9 @@ class _NewSession:
             security.outgoing.remove(session.id)
             security.outgoing.add(session)
             security.outgoing.map_commands(
-                session, dialled, iter(_command_numbers(valid_commands))
+                session, dialled, iter(command_numbers(valid_commands))
             )
         return session
-
-
-def _command_numbers(text: str) -> list[int]:
-    """The numbers in a list of valid commands; junk is left out."""
-    words = split_words(text[: _MAX_VALID_COMMANDS * 12])
-    return [
-        int(word)
-        for word in words[:_MAX_VALID_COMMANDS]
-        if len(word) <= 10 and word.isascii() and word.isdigit()
-    ]
 
 
 def read_query_reply(reader: MessageReader) -> PodAd:

@@ -16,8 +16,10 @@ A resumed session:
 3.  both protect the stream
 
 A resume without a server's answer (clients before 9.9) has nothing fresh in it from us
-and is refused. A session that does not fulfil what the command's own level requires is
-answered like one that is not there: the client negotiates afresh.
+and is refused. The one exception are signals between a parent and its child, which a
+real parent sends so: their nonce is bound to the first protected frame and counts once
+(`Admission.nonce`). A session that does not fulfil what the command's own level
+requires is answered like one that is not there: the client negotiates afresh.
 
 Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 """
@@ -57,12 +59,17 @@ from condor_twisted.security.explanation import (
     explanation_pairs,
     may_be_told,
 )
+from condor_twisted.security.identity import CHILD_USER, PARENT_USER
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
     encode_public_key,
 )
-from condor_twisted.security.keys import SessionKey, parse_crypto_methods
+from condor_twisted.security.keys import (
+    CryptoMethod,
+    SessionKey,
+    parse_crypto_methods,
+)
 from condor_twisted.security.method_loop import Authenticated, authenticate_server
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
@@ -94,6 +101,7 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "serve"]
 
 _NONCE_BYTES: Final = 33
+_MAX_NONCE_BYTES: Final = 256
 _MAX_TEXT_BYTES: Final = 1024
 _MAX_KEY_TEXT_BYTES: Final = 200
 
@@ -115,6 +123,9 @@ class Admission:
         encrypted: Whether later messages are encrypted, and so carry string lengths.
         resumed: The session is an old one. Its key is proved by the first message
             that can be read; until then nothing is executed.
+        nonce: The client's nonce, where it took no answer of ours. Once its first
+            message has proved the key, see that this nonce has not come before
+            (`SecurityState.stream_replays`).
     """
 
     command: int | None
@@ -124,6 +135,7 @@ class Admission:
     session: SecuritySession | None
     encrypted: bool
     resumed: bool
+    nonce: str | None = None
 
 
 def serve(
@@ -210,14 +222,17 @@ def _resume(
     session_id = ad.bounded_string("Sid", MAX_SESSION_ID_BYTES)
     if not session_id:
         raise MalformedMessage("a session is to be resumed, and none is named")
-    if ad.boolean("ResumeResponse") is not True:
-        raise SessionUnknown("resuming a session without an answer is refused")
     session = security.incoming.find(session_id, security.now())
+    nonce: str | None = None
+    if ad.boolean("ResumeResponse") is not True:
+        nonce = _nonce_without_answer(ad, session, command, rule)
     unfit = "this session is not known"
     peer = raw_peer(ends.peer_address, ends.peer_port, Transport.TCP)
     if session is not None:
         peer = session_peer(session, ends.peer_address, ends.peer_port)
         unfit = _unfit_to_resume(context, session, peer, command, rule) or ""
+    if nonce is not None and unfit:
+        raise SessionUnknown(unfit)
     if session is None or unfit:
         writer = MessageWriter()
         put_pod_ad(writer, [("ReturnCode", "SID_NOT_FOUND")])
@@ -226,7 +241,8 @@ def _resume(
         return Admission(None, rule, peer, decision, None, False, True)
 
     decision, peer = yield from decide(context, rule, peer)
-    yield from send_message(_resume_answer(security))
+    if nonce is None:
+        yield from send_message(_resume_answer(security))
     encrypted = False
     key = _stream_key(session, ad)
     if key is not None:
@@ -239,7 +255,30 @@ def _resume(
     if command == DC_SEC_QUERY:
         yield from _send_query_reply(session, encrypted)
     runs = None if command in (DC_AUTHENTICATE, DC_SEC_QUERY) else command
-    return Admission(runs, rule, peer, decision, session, encrypted, True)
+    return Admission(runs, rule, peer, decision, session, encrypted, True, nonce)
+
+
+def _nonce_without_answer(
+    ad: PodAd, session: SecuritySession | None, command: int, rule: CommandRule
+) -> str:
+    """The nonce of a client that wants no answer, where that may be.
+
+    Raises:
+        SessionUnknown: It may not be.
+    """
+    nonce = ad.bounded_string("Nonce", _MAX_NONCE_BYTES)
+    key = None if session is None else _stream_key(session, ad)
+    if (
+        session is None
+        or session.user not in (PARENT_USER, CHILD_USER)
+        or session.negotiated
+        or key is None
+        or key.method is not CryptoMethod.AES
+        or not nonce
+        or command != rule.number
+    ):
+        raise SessionUnknown("resuming a session without an answer is refused")
+    return nonce
 
 
 def _unfit_to_resume(

@@ -13,9 +13,9 @@ from typing import Any, Final
 from twisted.internet.threads import deferToThread
 
 from condor_twisted.client import Pool
-from condor_twisted.client.collectors import collector_address
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import CommandRefused, LocalProtocolError, MalformedMessage
+from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.this_host import host_name, ip_of
 from condor_twisted.tools.option_table import UsageError
 from condor_twisted.wire.sinful import SinfulAddress

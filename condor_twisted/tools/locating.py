@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from condor_twisted.client import Pool
-from condor_twisted.client.collectors import collector_address
 from condor_twisted.errors import MalformedMessage
+from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.this_host import host_name
 from condor_twisted.tools.option_table import UsageError
 from condor_twisted.wire.sinful import SinfulAddress

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from condor_twisted.client import CommandClient
-from condor_twisted.client.command_client import dialling
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
+from condor_twisted.protocols.endpoints import dialling
 from tests.client.kit import PoolTestCase, ad_of
 
 
