@@ -8,6 +8,8 @@ descriptor, which closes by itself when that succeeds, it reports:
 ``R``                          everything is prepared; the program is executed next
 ``R``? errno (int) operation   what failed, in the machine's own byte order
 
+An order is ``name=value`` fields, each with a NUL behind it; a name may come again.
+
 The process id stays the same throughout. The parent waits for the end of the report:
 so it knows the error of a failed execution, and nothing runs before the parent has the
 process id.
@@ -17,35 +19,71 @@ Source: ``src/condor_daemon_core.V6/daemon_core.cpp: CreateProcessForkit::exec``
 
 from __future__ import annotations
 
-import marshal
 import os
 import signal
-import struct
 import sys
-from typing import Any, Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing these takes as long as starting the interpreter
+    from collections.abc import Iterable
+    from typing import Any, Final
 
 __all__ = ["READY", "decode_report", "encode_order"]
 
 READY: Final = b"R"
-_ERROR: Final = struct.Struct("=i")
+_ERROR_BYTES: Final = 4
 _ANCESTOR: Final = b"_CONDOR_ANCESTOR_%d"
 #: What a DaemonCore child finds unblocked: faults cannot wait.
 _FAULTS: Final = ("SIGSEGV", "SIGABRT", "SIGILL", "SIGBUS", "SIGFPE", "SIGTRAP")
 
 
-def encode_order(order: dict[str, Any]) -> bytes:
-    """An order as bytes; both sides are the same interpreter."""
-    return marshal.dumps(order)
+def encode_order(fields: Iterable[tuple[str, bytes]]) -> bytes:
+    """An order as bytes.
+
+    Raises:
+        ValueError: A value has a NUL in it.
+    """
+    order = bytearray()
+    for name, value in fields:
+        if b"\0" in value:
+            raise ValueError(f"a NUL in the {name}")
+        order += name.encode() + b"=" + value + b"\0"
+    return bytes(order)
+
+
+class _Order:
+    """An order that was read."""
+
+    def __init__(self, received: bytes) -> None:
+        self._fields: dict[str, list[bytes]] = {}
+        for field in received.split(b"\0")[:-1]:
+            name, _, value = field.partition(b"=")
+            self._fields.setdefault(name.decode(), []).append(value)
+
+    def all(self, name: str) -> list[bytes]:
+        return self._fields.get(name, [])
+
+    def one(self, name: str) -> bytes | None:
+        found = self._fields.get(name)
+        return None if found is None else found[0]
+
+    def integer(self, name: str) -> int | None:
+        found = self.one(name)
+        return None if found is None else int(found)
+
+    def integers(self, name: str) -> list[int] | None:
+        found = self.one(name)
+        return None if found is None else [int(each) for each in found.split()]
 
 
 def decode_report(report: bytes) -> tuple[bool, int, str]:
     """Whether everything was prepared, the errno or 0, and what failed."""
     ready = report.startswith(READY)
     rest = report[len(READY) :] if ready else report
-    if len(rest) < _ERROR.size:
+    if len(rest) < _ERROR_BYTES:
         return ready, 0, ""
-    operation = rest[_ERROR.size :].decode("ascii", "replace")
-    return ready, _ERROR.unpack_from(rest)[0], operation
+    operation = rest[_ERROR_BYTES:].decode("ascii", "replace")
+    return ready, int.from_bytes(rest[:_ERROR_BYTES], sys.byteorder), operation
 
 
 class _Failed(Exception):
@@ -83,19 +121,22 @@ def _set_limit(number: int, soft: int, hard: int) -> None:
         raise OSError(1, "not allowed to raise the hard limit") from error  # EPERM
 
 
-def _become(user: Any, group: Any, groups: list[int] | None) -> None:
-    """Be another user for good."""
+def _become(user: bytes, group: int | None, groups: list[int] | None) -> None:
+    """Be another user for good: one by name, or by number behind a ``#``."""
     import pwd
 
-    name: Any = None
-    user_id = user
-    if isinstance(user, str) or group is None or groups is None:
-        entry = pwd.getpwnam(user) if isinstance(user, str) else pwd.getpwuid(user)
-        name, user_id = entry.pw_name, entry.pw_uid
-        group = entry.pw_gid if group is None else group
+    number = int(user[1:]) if user.startswith(b"#") else None
+    entry: Any = None
+    if number is None:
+        entry = pwd.getpwnam(os.fsdecode(user))
+    elif group is None or groups is None:
+        entry = pwd.getpwuid(number)
+    user_id = entry.pw_uid if number is None else number
+    if group is None:
+        group = entry.pw_gid
     if os.geteuid() == 0:
         if groups is None:
-            os.initgroups(name, group)
+            os.initgroups(entry.pw_name, group)
         else:
             os.setgroups(groups)
     os.setgid(group)
@@ -128,37 +169,40 @@ def _restore_signals(blocked: list[int] | None) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _prepare(order: dict[str, Any]) -> None:
-    if order["session"]:
+def _prepare(order: _Order) -> None:
+    if order.one("session") is not None:
         _attempt("setsid", os.setsid)
-    elif order["process_group"]:
+    elif order.one("group_leader") is not None:
         _attempt("setpgid", os.setpgid, 0, 0)
-    if order["cgroup"] is not None:
-        _attempt("entering the control group", _enter_control_group, order["cgroup"])
-    if order["nice"]:
-        _attempt("nice", os.nice, order["nice"])
-    if order["affinity"]:
-        _attempt("sched_setaffinity", os.sched_setaffinity, 0, order["affinity"])
-    for limit in order["limits"]:
-        _attempt("setrlimit", _set_limit, *limit)
-    if order["user"] is not None:
-        _attempt("setuid", _become, order["user"], order["group"], order["groups"])
-    if order["umask"] is not None:
-        os.umask(order["umask"])
-    if order["directory"] is not None:
-        _attempt("chdir", os.chdir, order["directory"])
-    for descriptor in order["closed"]:
+    if (directory := order.one("cgroup")) is not None:
+        _attempt("entering the control group", _enter_control_group, directory)
+    if nice := order.integer("nice"):
+        _attempt("nice", os.nice, nice)
+    if affinity := order.integers("affinity"):
+        _attempt("sched_setaffinity", os.sched_setaffinity, 0, affinity)
+    for limit in order.all("limit"):
+        _attempt("setrlimit", _set_limit, *map(int, limit.split()))
+    if (user := order.one("user")) is not None:
+        group, groups = order.integer("group"), order.integers("groups")
+        _attempt("setuid", _become, user, group, groups)
+    if (mask := order.integer("umask")) is not None:
+        os.umask(mask)
+    if (directory := order.one("directory")) is not None:
+        _attempt("chdir", os.chdir, directory)
+    for descriptor in order.integers("closed") or ():
         os.close(descriptor)
 
 
-def _execute(order: dict[str, Any]) -> None:
-    environment: dict[bytes, bytes] = order["environment"]
-    forker, forked_at, chance = order["ancestor"]
+def _execute(order: _Order) -> None:
+    variables = (each.partition(b"=") for each in order.all("variable"))
+    environment = {name: value for name, _, value in variables}
+    forker, forked_at, chance = order.integers("ancestor") or (0, 0, 0)
     environment[_ANCESTOR % forker] = b"%d:%d:%d" % (os.getpid(), forked_at, chance)
-    executable: bytes = order["executable"]
+    executable = order.one("executable") or b""
+    arguments = order.all("argument")
     if b"/" in executable:
-        os.execve(executable, order["arguments"], environment)  # noqa: S606 -- the point
-    os.execvpe(executable, order["arguments"], environment)  # noqa: S606
+        os.execve(executable, arguments, environment)  # noqa: S606 -- the point
+    os.execvpe(executable, arguments, environment)  # noqa: S606
 
 
 def _main() -> None:
@@ -169,16 +213,16 @@ def _main() -> None:
         received = _read_all(order_descriptor)
         if not received:
             os._exit(1)  # the parent has changed its mind
-        order = marshal.loads(received)  # noqa: S302 -- from our own parent
+        order = _Order(received)
         _prepare(order)
         os.write(report_descriptor, READY)
-        if order["suspended"]:
+        if order.one("suspended") is not None:
             os.kill(os.getpid(), signal.SIGSTOP)
-        _restore_signals(order["blocked"])
+        _restore_signals(order.integers("blocked"))
         _attempt("exec", _execute, order)
     except _Failed as failed:
-        report = _ERROR.pack(failed.error_number) + failed.operation.encode()
-        os.write(report_descriptor, report)
+        number = failed.error_number.to_bytes(_ERROR_BYTES, sys.byteorder)
+        os.write(report_descriptor, number + failed.operation.encode())
     os._exit(1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from condor_twisted.daemoncore.child_start import encode_order
@@ -77,41 +77,68 @@ def make_order(
         told: The variables that DaemonCore sets; ``None`` for one it takes away.
         ancestor: Who forks, when, and a random number.
         process_groups: Whether processes with a family begin sessions.
+
+    Raises:
+        LocalProtocolError: There is a NUL in a text, or no such limit.
     """
     session = options.new_session
     if session is None:
         session = options.family is not None and process_groups
-    return encode_order(
-        {
-            "executable": os.fsencode(program),
-            "arguments": [os.fsencode(each) for each in arguments],
-            "environment": {
-                os.fsencode(name): os.fsencode(value)
-                for name, value in _variables(options, environment, told).items()
-            },
-            "ancestor": ancestor,
-            "directory": _encoded(options.directory),
-            "cgroup": _encoded(options.family.cgroup if options.family else None),
-            "session": session,
-            "process_group": options.process_group,
-            "nice": options.nice,
-            "limits": _limits(options.limits or {}),
-            "user": options.user,
-            "group": options.group,
-            "groups": None if options.groups is None else list(options.groups),
-            "umask": options.umask,
-            "affinity": sorted(options.affinity),
-            "blocked": _blocked(options),
-            "suspended": options.suspended,
-            "closed": [
-                number
-                for number, where in enumerate(
-                    (options.stdin, options.stdout, options.stderr)
-                )
-                if where is Stream.CLOSED
-            ],
-        }
-    )
+    try:
+        return encode_order(
+            [
+                ("executable", os.fsencode(program)),
+                *(("argument", os.fsencode(each)) for each in arguments),
+                *(
+                    ("variable", os.fsencode(f"{name}={value}"))
+                    for name, value in _variables(options, environment, told).items()
+                ),
+                ("ancestor", _numbers(ancestor)),
+                *_preparations(options, session),
+            ]
+        )
+    except ValueError as error:
+        raise LocalProtocolError(f"{program} cannot be started: {error}") from error
+
+
+def _preparations(options: SpawnOptions, session: bool) -> Iterator[tuple[str, bytes]]:
+    """What the new process does before it becomes the program."""
+    if session:
+        yield "session", b""
+    if options.process_group:
+        yield "group_leader", b""
+    if options.family is not None and options.family.cgroup is not None:
+        yield "cgroup", os.fsencode(options.family.cgroup)
+    yield "nice", b"%d" % options.nice
+    yield "affinity", _numbers(sorted(options.affinity))
+    for limit in _limits(options.limits or {}):
+        yield "limit", _numbers(limit)
+    if options.user is not None:
+        by_number = isinstance(options.user, int)
+        yield (
+            "user",
+            os.fsencode(f"#{options.user}" if by_number else str(options.user)),
+        )
+    if options.group is not None:
+        yield "group", b"%d" % options.group
+    if options.groups is not None:
+        yield "groups", _numbers(options.groups)
+    if options.umask is not None:
+        yield "umask", b"%d" % options.umask
+    if options.directory is not None:
+        yield "directory", os.fsencode(options.directory)
+    streams = (options.stdin, options.stdout, options.stderr)
+    closed = (number for number in range(3) if streams[number] is Stream.CLOSED)
+    yield "closed", _numbers(closed)
+    blocked = _blocked(options)
+    if blocked is not None:
+        yield "blocked", _numbers(blocked)
+    if options.suspended:
+        yield "suspended", b""
+
+
+def _numbers(numbers: Iterable[int]) -> bytes:
+    return b" ".join(b"%d" % number for number in numbers)
 
 
 def _variables(
@@ -158,7 +185,3 @@ def _stream(where: Stdio, pipe: str, null: int) -> int | str:
     if isinstance(where, Stream):
         return pipe if where is Stream.PIPE else null
     return where
-
-
-def _encoded(path: str | None) -> bytes | None:
-    return None if path is None else os.fsencode(path)
