@@ -215,9 +215,12 @@ def _main() -> None:
             os._exit(1)  # the parent has changed its mind
         order = _Order(received)
         _prepare(order)
+        suspended = order.one("suspended") is not None
+        if suspended:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])
         os.write(report_descriptor, READY)
-        if order.one("suspended") is not None:
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if suspended:  # waits for the signal, however early it comes
+            signal.sigwait([signal.SIGCONT])
         _restore_signals(order.integers("blocked"))
         _attempt("exec", _execute, order)
     except _Failed as failed:

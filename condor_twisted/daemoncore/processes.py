@@ -133,7 +133,7 @@ class Processes:
         self._environment = environment
         self._ended = ended
         self._children: dict[int, Child] = {}
-        self._starting_count = 0
+        self._waiting_count = 0
         self._next_start_at = float("-inf")
         self._exits: deque[tuple[Child, ExitStatus]] = deque()
         self._reap: IDelayedCall | None = None
@@ -213,29 +213,28 @@ class Processes:
         options: SpawnOptions,
         reaper: Reaper | None,
     ) -> Child:
-        if self._closing:
-            raise LocalProtocolError("the daemon stops; it starts no process any more")
-        if len(self._children) + self._starting_count >= self.settings.max_children:
+        self._check_open()
+        if len(self._children) + self._waiting_count >= self.settings.max_children:
             raise SpawnFailed(
                 program,
                 errno.EAGAIN,
                 f"{self.settings.max_children} child processes run already",
                 advice="raise MAX_CHILD_PROCESSES if this is meant",
             )
-        self._starting_count += 1
-        try:
-            await self._turn()
-            for _ in range(1 + MAX_PID_COLLISION_RETRY):
-                child = await self._start(program, arguments, options, reaper)
-                if child is not None:
-                    return child
-            raise SpawnFailed(
-                program,
-                errno.EAGAIN,
-                "getting a process id that no unreaped child has",
-            )
-        finally:
-            self._starting_count -= 1
+        await self._turn()
+        for _ in range(1 + MAX_PID_COLLISION_RETRY):
+            child = await self._start(program, arguments, options, reaper)
+            if child is not None:
+                return child
+        raise SpawnFailed(
+            program,
+            errno.EAGAIN,
+            "getting a process id that no unreaped child has",
+        )
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise LocalProtocolError("the daemon stops; it starts no process any more")
 
     async def _turn(self) -> None:
         """Wait until a further process may be started."""
@@ -247,9 +246,12 @@ class Processes:
         if at > now:
             turn: Deferred[None] = Deferred(lambda _: call.cancel())
             call = self._reactor.callLater(at - now, turn.callback, None)
-            await turn
-            if self._closing:
-                raise LocalProtocolError("the daemon stops")
+            self._waiting_count += 1
+            try:
+                await turn
+            finally:
+                self._waiting_count -= 1
+            self._check_open()
 
     async def _start(
         self,

@@ -114,7 +114,7 @@ class SpawnOptions:
         blocked_signals: Its signal mask. ``None``: for a daemon everything, so that
             no signal is lost before it has handlers (it unblocks them itself), for
             any other process nothing.
-        suspended: Whether it stops just before the program is executed, until
+        suspended: Whether it waits just before the program is executed, until
             `Child.resume`; an error of the execution is its exit with status 1 then.
         exit_signal: What it gets when our own daemon ends; 0 leaves it alone.
     """

@@ -37,7 +37,7 @@ class Timer:
 
     Attributes:
         name: What log lines call it.
-        period_seconds: From one return to the next run; ``None`` for once.
+        period_seconds: From one return to the next run; ``None`` or 0 for once.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class Timer:
             return
         elif timeslice is not None:
             self._arm(timeslice.next_start(now) - now)
-        elif self.period_seconds is not None:
+        elif self.period_seconds:
             self._arm(self.period_seconds)
         else:
             self.cancel()
@@ -231,7 +231,7 @@ class Timers:
             function: The handler; it may return a `Deferred` or be a coroutine
                 function.
             *arguments: What it gets.
-            period_seconds: From its return to the next run; ``None`` for once.
+            period_seconds: From its return to the next run; ``None`` or 0 for once.
             name: What log lines call it; the handler's own name by default.
 
         Raises:
