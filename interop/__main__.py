@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from interop import life, pool, queries, security, volume
+from interop import children, life, pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
@@ -29,7 +29,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "pool", "life")
+_PHASES = ("queries", "security", "pool", "life", "children")
 
 
 class _Run:
@@ -59,6 +59,7 @@ class _Run:
             "security": self._security,
             "pool": self._pool,
             "life": self._life,
+            "children": self._children,
         }
         phases[name]()
 
@@ -105,6 +106,14 @@ class _Run:
             lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
             life.compare,
         )
+
+    def _children(self) -> None:
+        title = "a real startd under a daemon of ours"
+        self._report.section(f"{self._suite}: {title}")
+        work = self._work / title.replace(" ", "-")
+        work.mkdir()
+        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
+            children.check_children(sandbox, self._report)
 
     def _both(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -18,7 +18,10 @@ from condor_twisted.daemoncore.children import Child, ExitStatus
 from condor_twisted.daemoncore.handlers import HandlerRunner
 from condor_twisted.daemoncore.processes import Processes, ProcessSettings
 from condor_twisted.daemoncore.spawn_options import SpawnOptions
+from condor_twisted.errors import SpawnFailed
 from condor_twisted.testing.reactor import MemoryProcess, MemoryReactor
+
+PLAIN = SpawnOptions()
 
 
 class NothingInherited:
@@ -76,7 +79,7 @@ class MemoryProcessTestCase(_ProcessTests, SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.events)
 
     def spawn(
-        self, options: SpawnOptions = SpawnOptions(), reaper: Any = None
+        self, options: SpawnOptions = PLAIN, reaper: Any = None
     ) -> tuple[Deferred[Child], MemoryProcess]:
         """Start a child that has not executed its program."""
         done = self.processes.spawn(
@@ -92,7 +95,7 @@ class MemoryProcessTestCase(_ProcessTests, SynchronousTestCase):
         process.protocol.childConnectionLost(descriptor)
 
     def start(
-        self, options: SpawnOptions = SpawnOptions(), reaper: Any = None
+        self, options: SpawnOptions = PLAIN, reaper: Any = None
     ) -> tuple[Child, MemoryProcess]:
         """Start a child."""
         done, process = self.spawn(options, reaper)
@@ -112,13 +115,24 @@ class RealProcessTestCase(_ProcessTests, TestCase):
         self.addCleanup(self.processes.close)
 
     async def run_shell(
-        self, script: str, options: SpawnOptions = SpawnOptions()
+        self, script: str, options: SpawnOptions = PLAIN
     ) -> tuple[Child, ExitStatus]:
         """Run a shell script to its end."""
         child = await self.processes.spawn(
             "/bin/sh", ["sh", "-c", script], options, reaper=self.reaper
         )
         return child, await child.exited()
+
+    async def spawn_failure(
+        self,
+        program: str,
+        arguments: Sequence[str] = (),
+        options: SpawnOptions = PLAIN,
+    ) -> SpawnFailed:
+        """How a start fails."""
+        started = self.processes.spawn(program, arguments, options, reaper=self.reaper)
+        error = await self.assertFailure(started, SpawnFailed)
+        return cast(SpawnFailed, error)
 
     async def reaped_count(self, count: int) -> None:
         """Wait until so many reapers were called."""

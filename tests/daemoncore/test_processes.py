@@ -83,7 +83,7 @@ class SpawnTests(MemoryProcessTestCase):
         """A child that ends at once is reaped after ``spawn`` has given it."""
         order: list[str] = []
         done, process = self.spawn(reaper=lambda child, status: order.append("reaped"))
-        done.addCallback(lambda child: order.append("spawned") or child)
+        done.addCallback(lambda child: order.append("spawned"))
         process.protocol.processExited(Failure(ProcessTerminated(3)))
         self.assertEqual(order, [])
         self.report(process)
@@ -129,7 +129,7 @@ class SpawnTests(MemoryProcessTestCase):
         def refuse(*arguments: Any, **options: Any) -> None:
             raise OSError(errno.EAGAIN, "try again")
 
-        self.reactor.spawnProcess = refuse  # type: ignore[method-assign, assignment]
+        self.reactor.spawnProcess = refuse  # type: ignore[method-assign]
         done = self.processes.spawn("/bin/program")
         error = self.failureResultOf(done, SpawnFailed).value
         self.assertEqual(error.error_number, errno.EAGAIN)
@@ -382,15 +382,12 @@ class RealTests(RealProcessTestCase):
             (ProgramNotExecutable, errno.ENOEXEC, os.path.abspath(script), []),
             (ArgumentsTooLong, errno.E2BIG, "/bin/true", many),
         ):
-            error = await self.assertFailure(
-                self.processes.spawn(program, arguments, reaper=self.reaper), kind
-            )
+            error = await self.spawn_failure(program, arguments)
+            self.assertIs(type(error), kind)
             self.assertEqual(error.error_number, number)
             self.assertEqual(error.operation, "exec")
-        error = await self.assertFailure(
-            self.processes.spawn("true", (), SpawnOptions(directory="/nowhere")),
-            SpawnFailed,
-        )
+        options = SpawnOptions(directory="/nowhere")
+        error = await self.spawn_failure("true", (), options)
         self.assertEqual((error.operation, error.error_number), ("chdir", errno.ENOENT))
         self.assertEqual(self.reaped, [])
         self.assertEqual(len(self.processes), 0)
@@ -535,9 +532,7 @@ class RealTests(RealProcessTestCase):
         child, _ = await self.run_shell("id -u; id -g; id -G", options)
         self.assertEqual(child.stdout.split(), [b"12345", b"54", b"54", b"7"])
         for user in ("no-such-user", 12345):
-            error = await self.assertFailure(
-                self.processes.spawn("true", (), SpawnOptions(user=user)), SpawnFailed
-            )
+            error = await self.spawn_failure("true", (), SpawnOptions(user=user))
             self.assertEqual(error.operation, "setuid")
 
     @every
