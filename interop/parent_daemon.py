@@ -25,7 +25,7 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore import Daemon
 from condor_twisted.daemoncore.children import Child, ExitStatus
 from condor_twisted.daemoncore.spawn_options import (
-    DaemonOptions,
+    DaemonCoreOptions,
     FamilyOptions,
     SpawnOptions,
 )
@@ -108,7 +108,7 @@ class _Script:
 
     async def _start(self) -> Child:
         options = SpawnOptions(
-            daemon=DaemonOptions(),
+            daemon=DaemonCoreOptions(),
             family=FamilyOptions(),
             environment={"CONDOR_CONFIG": self._config},
             descriptors=(self._root,),

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore.addresses import announced_address, bind_address
-from condor_twisted.daemoncore.spawn_options import DaemonOptions, SpawnOptions
+from condor_twisted.daemoncore.spawn_options import DaemonCoreOptions, SpawnOptions
 from condor_twisted.errors import SpawnFailed
 from condor_twisted.security.claim_ids import (
     FAMILY_SESSION,
@@ -171,7 +171,7 @@ class ChildInheritance:
             forget,
         )
 
-    def _bind(self, daemon: DaemonOptions) -> tuple[socket.socket, ...]:
+    def _bind(self, daemon: DaemonCoreOptions) -> tuple[socket.socket, ...]:
         interface = daemon.interface
         if interface is None:
             interface = self._interface

@@ -14,7 +14,7 @@ from condor_twisted.wire.serialized_sockets import SerializedSocket
 
 __all__ = [
     "ANY_PORT",
-    "DaemonOptions",
+    "DaemonCoreOptions",
     "FamilyOptions",
     "SpawnOptions",
     "Stdio",
@@ -56,7 +56,7 @@ class FamilyOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonOptions:
+class DaemonCoreOptions:
     """That a child is a DaemonCore process, and what it gets as such.
 
     It gets a session with us, and command sockets that we have bound already, so that
@@ -130,7 +130,7 @@ class SpawnOptions:
     output_received: Callable[[int, bytes], object] | None = None
     descriptors: tuple[int, ...] = ()
     sockets: tuple[SerializedSocket, ...] = ()
-    daemon: DaemonOptions | None = None
+    daemon: DaemonCoreOptions | None = None
     family_session: bool = False
     family: FamilyOptions | None = None
     new_session: bool | None = None

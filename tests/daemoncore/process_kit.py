@@ -139,7 +139,7 @@ class RealProcessTestCase(_ProcessTests, TestCase):
         from twisted.internet.task import deferLater
 
         while len(self.reaped) < count:
-            await deferLater(reactor, 0.01, lambda: None)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.01, lambda: None)
 
 
 def every(function: Callable[..., Any]) -> Callable[..., Deferred[Any]]:
