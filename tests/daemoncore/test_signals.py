@@ -174,3 +174,19 @@ class SignalsTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGCHLD)
         self.turn()
         self.assertEqual(self.happened, ["reactor", "ours"])
+
+    def test_reactor_that_takes_sigchld_later(self) -> None:
+        """Installed again, the one who waits for processes by now is called."""
+        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.addCleanup(signal.signal, signal.SIGCHLD, before or signal.SIG_DFL)
+        self.signals.subscribe(signal.SIGCHLD, lambda: self.happened.append("ours"))
+        self.signals.install()
+        self.addCleanup(self.signals.restore)
+        signal.signal(
+            signal.SIGCHLD, lambda number, frame: self.happened.append("reactor")
+        )
+        self.signals.install()
+        self.signals.install()
+        os.kill(os.getpid(), signal.SIGCHLD)
+        self.turn()
+        self.assertEqual(self.happened, ["reactor", "ours"])
