@@ -134,6 +134,14 @@ class RealProcessTestCase(_ProcessTests, TestCase):
         error = await self.assertFailure(started, SpawnFailed)
         return cast(SpawnFailed, error)
 
+    async def settle(self) -> None:
+        """Wait until no process is left that the reactor waits for."""
+        from twisted.internet import process
+        from twisted.internet.task import deferLater
+
+        while process.reapProcessHandlers:
+            await deferLater(reactor, 0.01, lambda: None)
+
     async def reaped_count(self, count: int) -> None:
         """Wait until so many reapers were called."""
         from twisted.internet.task import deferLater

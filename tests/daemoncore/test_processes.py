@@ -548,6 +548,31 @@ class RealTests(RealProcessTestCase):
         self.assertEqual(child.stdout.split()[1], str(one).encode())
 
     @every
+    async def test_mnh_3_5_nothing_is_left(self) -> None:
+        """Starts that succeed, fail or are cancelled leave no descriptor open."""
+        if not os.path.isdir("/proc/self/fd"):
+            raise SkipTest("descriptors cannot be counted here")
+
+        async def each_kind() -> None:
+            await self.run_shell("exit 1", SpawnOptions(stdout=Stream.PIPE))
+            await self.spawn_failure("/nowhere/program")
+            started = self.processes.spawn("/bin/true")
+            started.cancel()
+            await self.assertFailure(started, CancelledError)
+
+        def count() -> int:
+            return len(os.listdir("/proc/self/fd"))
+
+        await each_kind()
+        await self.settle()
+        before = count()
+        for _ in range(5):
+            await each_kind()
+        await self.settle()
+        self.assertLessEqual(count(), before)
+        self.assertEqual(len(self.processes), 0)
+
+    @every
     async def test_mnh_8_6_storm(self) -> None:
         """Children that end together are reaped once each, and none is forgotten."""
         started = [self.processes.spawn("true", reaper=self.reaper) for _ in range(100)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
@@ -216,6 +220,27 @@ class RealTests(TestCase):
         self.assertEqual(said[1], "signal 101")
         await deferLater(global_reactor, 0, lambda: None)
         self.assertEqual(reaped, [status])
+
+    @every
+    async def test_readme(self) -> None:
+        """The daemon that the README shows does what it says."""
+        readme = (Path(__file__).parents[2] / "README.md").read_text()
+        found = re.search(
+            r"Timers, child processes.*?```python\n(.*?)```", readme, re.DOTALL
+        )
+        assert found is not None
+        names: dict[str, Any] = {}
+        exec(compile(found[1], "README.md", "exec"), names)
+        settings = Settings.from_assignments(dict(KNOBS), "WATCHER")
+        daemon = names["Watcher"](settings, global_reactor)
+        daemon.startService()
+        self.addCleanup(daemon.stopService)
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        await daemon.look()
+        await deferLater(global_reactor, 0, lambda: None)
+        self.assertIn("Filesystem", output.getvalue())
+        self.assertIn("exited with status 0 False", output.getvalue())
 
 
 def be_a_daemon() -> None:
