@@ -77,20 +77,13 @@ class _Checks:
             (self._work / "looked").touch()
             self._signals()
             self._ends()
+            self._shares()
             self._storm()
             ended = wait_until(lambda: process.poll() is not None, 30)
             self._check("the parent ends", ended)
 
     def _serves(self, address: str) -> None:
-        asked = self._sandbox.run(
-            ["condor_config_val", "-address", address, "STARTD_DEBUG"],
-            environment={"CONDOR_CONFIG": str(self._config)},
-        )
-        self._check(
-            "a real tool reaches it on the sockets that its parent bound",
-            "D_FULLDEBUG" in asked.output,
-            asked.output + asked.errors,
-        )
+        self._asked("a real tool reaches it on the sockets its parent bound", address)
         log = self._log()
         self._check("it inherits them", "Inheriting Command Sockets" in log)
         self._check("it has the family's session", "family security session" in log)
@@ -132,6 +125,30 @@ class _Checks:
             and (stopped["status"], stopped["calls"]) == ("exited with status 0", 1)
             and stopped["was_not_responding"] == [False],
             str(stopped),
+        )
+
+    def _asked(self, what: str, address: str) -> None:
+        """A real tool asks the startd for a setting."""
+        asked = self._sandbox.run(
+            ["condor_config_val", "-address", address, "STARTD_DEBUG"],
+            environment={"CONDOR_CONFIG": str(self._config)},
+        )
+        said = f"{address}: {asked.output}{asked.errors}"
+        self._check(what, "D_FULLDEBUG" in asked.output, said)
+
+    def _shares(self) -> None:
+        shared = self._step("shared")
+        if shared is None:
+            return
+        self._asked("a real tool reaches one behind a shared port", shared["address"])
+        (self._work / "looked-again").touch()
+        unshared = self._step("unshared")
+        self._check(
+            "a signal reaches it there, and it ends",
+            unshared is not None
+            and (unshared["sent"], unshared["status"])
+            == (True, "exited with status 0"),
+            str(unshared),
         )
 
     def _storm(self) -> None:

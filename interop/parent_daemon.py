@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -34,12 +34,15 @@ __all__ = ["HANG_SECONDS", "STORM_COUNT", "main"]
 
 HANG_SECONDS = 10
 STORM_COUNT = 1000
-_WAIT_SECONDS = 120
+_WAIT_SECONDS = 60
+_STARTD = "/usr/sbin/condor_startd"
+_SHARED_PORT = "/usr/libexec/condor/condor_shared_port"
+_AD_FILE = "startd/lock/shared_port_ad"
 _INTO_CHROOT = """
 import os, sys
 os.fchdir(int(sys.argv[1]))
 os.chroot(".")
-os.execv("/usr/sbin/condor_startd", ["condor_startd", "-f"])
+os.execv(sys.argv[2], [os.path.basename(sys.argv[2]), "-f"])
 """
 _KNOBS = {
     "NETWORK_INTERFACE": "127.0.0.1",
@@ -87,7 +90,26 @@ class _Script:
         status = await startd.exited()
         await self._pause(0.1)
         self._say("stopped", **self._told(startd, status))
+        await self._share_a_port()
         await self._storm()
+
+    async def _share_a_port(self) -> None:
+        """A real shared port, and a startd behind it that has no port of its own."""
+        shared = {"_CONDOR_USE_SHARED_PORT": "True"}
+        server = await self._start(_SHARED_PORT, DaemonCoreOptions(udp=False), shared)
+        file = self._work / _AD_FILE
+        await self._until("shared port", file.exists)
+        startd = await self._start(
+            _STARTD, DaemonCoreOptions(endpoint="startd_shared"), shared
+        )
+        await self._until("heartbeats", lambda: startd.heartbeats_count >= 1)
+        self._say("shared", address=str(startd.command_address))
+        await self._until("look", (self._work / "looked-again").exists)
+        sent = await self._daemon.send_signal(startd.process_id, signal.SIGTERM)
+        status = await startd.exited()
+        server.shut_down_gracefully()
+        await server.exited()
+        self._say("unshared", sent=sent, status=str(status))
 
     async def _storm(self) -> None:
         self._reaped.clear()
@@ -106,14 +128,19 @@ class _Script:
             left=len(self._daemon.processes),
         )
 
-    async def _start(self) -> Child:
+    async def _start(
+        self,
+        program: str = _STARTD,
+        daemon: DaemonCoreOptions = DaemonCoreOptions(),  # noqa: B008 -- frozen
+        environment: Mapping[str, str] | None = None,
+    ) -> Child:
         options = SpawnOptions(
-            daemon=DaemonCoreOptions(),
+            daemon=daemon,
             family=FamilyOptions(),
-            environment={"CONDOR_CONFIG": self._config},
+            environment={"CONDOR_CONFIG": self._config, **(environment or {})},
             descriptors=(self._root,),
         )
-        command = [sys.executable, "-c", _INTO_CHROOT, str(self._root)]
+        command = [sys.executable, "-c", _INTO_CHROOT, str(self._root), program]
         return await self._daemon.spawn(
             sys.executable, command, options, reaper=self._reap
         )
@@ -154,7 +181,8 @@ def main(root: int, config: str, work: str) -> None:
     os.set_inheritable(root, False)
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
     reactor = installed
-    daemon = _Parent(Settings.from_assignments(_KNOBS, "PARENT"), reactor)
+    knobs = {**_KNOBS, "SHARED_PORT_DAEMON_AD_FILE": f"{work}/{_AD_FILE}"}
+    daemon = _Parent(Settings.from_assignments(knobs, "PARENT"), reactor)
 
     def over(result: object) -> None:
         if isinstance(result, Failure):

@@ -20,6 +20,11 @@ from typing import Final, Protocol
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore.addresses import announced_address, bind_address
+from condor_twisted.daemoncore.child_endpoints import (
+    COOKIE_VARIABLE,
+    bind_endpoint,
+    endpoint_address,
+)
 from condor_twisted.daemoncore.spawn_options import DaemonCoreOptions, SpawnOptions
 from condor_twisted.errors import SpawnFailed
 from condor_twisted.security.claim_ids import (
@@ -37,13 +42,15 @@ from condor_twisted.wire.inheritance import (
     PRIVATE_INHERIT_VARIABLE,
     Inheritance,
 )
-from condor_twisted.wire.serialized_sockets import SerializedSocket
+from condor_twisted.wire.serialized_sockets import (
+    SerializedEndpoint,
+    SerializedSocket,
+)
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Bequest", "ChildInheritance", "Legacy", "bind_command_sockets"]
 
 PARENT_ID_VARIABLE: Final = "CONDOR_PARENT_ID"
-COOKIE_VARIABLE: Final = "CONDOR_PRIVATE_SHARED_PORT_COOKIE"
 _SAME_PORT_ATTEMPTS: Final = 50
 _BACKLOG: Final = 4096
 
@@ -55,15 +62,20 @@ class Legacy:
     Args:
         variables: Environment variables; ``None`` for one that it must not have.
         sockets: Command sockets, which are ours until the child has them.
-        address: Where the child takes commands.
+        find_address: Tells where the child takes commands, if it does.
         session_id: The session that it shares with us alone.
     """
 
     variables: Mapping[str, str | None] = field(repr=False)
     sockets: tuple[socket.socket, ...] = ()
-    address: SinfulAddress | None = None
+    find_address: Callable[[], SinfulAddress] | None = None
     session_id: str | None = None
     _forget: Callable[[], object] | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> SinfulAddress | None:
+        """Where the child takes commands; a shared port may say so later."""
+        return None if self.find_address is None else self.find_address()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -106,6 +118,7 @@ class ChildInheritance:
         interface: The address that it binds.
         started_unix: When it started.
         family: The session of its family of processes, if there is one.
+        cookie: What the names of endpoints in our tree of processes begin with.
     """
 
     def __init__(
@@ -117,6 +130,7 @@ class ChildInheritance:
         interface: str | None,
         started_unix: int,
         family: ClaimId | None,
+        cookie: str,
     ) -> None:
         self._settings = settings
         self._security = security
@@ -125,6 +139,7 @@ class ChildInheritance:
         self._interface = interface
         self._started_unix = started_unix
         self._family = family
+        self._cookie = cookie
 
     def prepare(self, options: SpawnOptions) -> Legacy:
         """Make what one child gets.
@@ -132,31 +147,21 @@ class ChildInheritance:
         Raises:
             SpawnFailed: There is no port for it.
         """
-        daemon = options.daemon
-        sockets: tuple[socket.socket, ...] = ()
-        child_address = None
-        if daemon is not None:
-            sockets = self._bind(daemon)
-            bound_host, bound_port = sockets[0].getsockname()[:2]
-            child_address = announced_address(
-                self._settings, bound_host, bound_port, has_udp=len(sockets) > 1
+        with contextlib.ExitStack() as undo:
+            sockets, endpoint, find_address = self._command_sockets(options.daemon)
+            for each in sockets:
+                undo.callback(each.close)
+            plain = endpoint is None
+            inheritance = Inheritance(
+                os.getpid(),
+                "" if self._address is None else str(self._address),
+                options.sockets,
+                endpoint,
+                tuple(_described(each) for each in sockets) if plain else (),
             )
-        inheritance = Inheritance(
-            os.getpid(),
-            "" if self._address is None else str(self._address),
-            options.sockets,
-            None,
-            tuple(_described(each) for each in sockets),
-        )
-        claim, private = self._sessions(options)
-        host = self._settings.text("FULL_HOSTNAME") or socket.gethostname()
-        variables: dict[str, str | None] = {
-            INHERIT_VARIABLE: inheritance.serialize() if options.inheritance else None,
-            PRIVATE_INHERIT_VARIABLE: private or None,
-            PARENT_ID_VARIABLE: f"{host}:{os.getpid()}:{self._started_unix}",
-        }
-        if daemon is None:
-            variables[COOKIE_VARIABLE] = None
+            claim, private = self._sessions(options)
+            variables = self._variables(options, inheritance, private)
+            undo.pop_all()
         security = self._security
 
         def forget() -> None:
@@ -166,10 +171,47 @@ class ChildInheritance:
         return Legacy(
             variables,
             sockets,
-            child_address,
+            find_address,
             None if claim is None else claim.session_id,
             forget,
         )
+
+    def _variables(
+        self, options: SpawnOptions, inheritance: Inheritance, private: str
+    ) -> dict[str, str | None]:
+        host = self._settings.text("FULL_HOSTNAME") or socket.gethostname()
+        return {
+            INHERIT_VARIABLE: inheritance.serialize() if options.inheritance else None,
+            PRIVATE_INHERIT_VARIABLE: private or None,
+            PARENT_ID_VARIABLE: f"{host}:{os.getpid()}:{self._started_unix}",
+            COOKIE_VARIABLE: None if options.daemon is None else self._cookie,
+        }
+
+    def _command_sockets(
+        self, daemon: DaemonCoreOptions | None
+    ) -> tuple[
+        tuple[socket.socket, ...],
+        SerializedEndpoint | None,
+        Callable[[], SinfulAddress] | None,
+    ]:
+        """Sockets, the endpoint if they are one, and what tells their address."""
+        if daemon is None:
+            return (), None, None
+        if daemon.endpoint is not None:
+            name = daemon.endpoint
+            listening = bind_endpoint(self._cookie, name)
+            endpoint = SerializedEndpoint(
+                f"{self._cookie}/{name}",
+                SerializedSocket.listening(listening.fileno()),
+            )
+            settings = self._settings
+            return (listening,), endpoint, lambda: endpoint_address(settings, name)
+        sockets = self._bind(daemon)
+        bound_host, bound_port = sockets[0].getsockname()[:2]
+        address = announced_address(
+            self._settings, bound_host, bound_port, has_udp=len(sockets) > 1
+        )
+        return sockets, None, lambda: address
 
     def _bind(self, daemon: DaemonCoreOptions) -> tuple[socket.socket, ...]:
         interface = daemon.interface

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 
+from condor_twisted.daemoncore.child_endpoints import own_cookie
 from condor_twisted.daemoncore.child_inheritance import ChildInheritance
 from condor_twisted.daemoncore.children import Child, Reaper
 from condor_twisted.daemoncore.descriptors import Descriptors
@@ -116,6 +117,7 @@ class Runtime:
         self._daemon = daemon
         self._families: dict[int, tuple[Family, Timer]] = {}
         self._family: ClaimId | None = None
+        self._cookie = own_cookie(os.environ)
         self.runner = HandlerRunner(
             lambda *arguments: self._reactor.callLater(*arguments)
         )
@@ -264,6 +266,7 @@ class Runtime:
             None if daemon.ports is None else daemon.ports.host,
             daemon.started_at_unix,
             self._family_session(),
+            self._cookie,
         )
 
     def _family_session(self) -> ClaimId | None:

@@ -66,6 +66,9 @@ class DaemonCoreOptions:
         port: Its command port: `ANY_PORT`, or a number.
         udp: Whether it has a UDP port of the same number.
         interface: The address to bind; our own by default.
+        endpoint: The id of its endpoint behind this host's shared port, instead of a
+            port of its own. The shared port daemon has to be of our tree of
+            processes, since the names of endpoints are known there alone.
         not_responding_seconds: From its start on, a heartbeat is missed after so long;
             by default nothing is missed before the first one has come.
     """
@@ -73,6 +76,7 @@ class DaemonCoreOptions:
     port: int = ANY_PORT
     udp: bool = True
     interface: str | None = None
+    endpoint: str | None = None
     not_responding_seconds: float | None = None
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from condor_twisted.daemoncore import Daemon, Permission
+from condor_twisted.daemoncore.child_endpoints import own_cookie
 from condor_twisted.daemoncore.child_inheritance import bind_command_sockets
 from condor_twisted.daemoncore.spawn_options import DaemonCoreOptions, SpawnOptions
 from condor_twisted.errors import SpawnFailed
@@ -130,3 +132,48 @@ class ChildInheritanceTests(DaemonTestCase):
         self.assertIsNone(security.incoming.find(session_id, security.now()))
         self.assertIsNone(security.outgoing.find(session_id, security.now()))
         self.assertEqual(legacy.descriptors, ())
+
+    def test_behind_a_shared_port(self) -> None:
+        """A daemon may have an endpoint, whose address is known when the port's is."""
+        if not sys.platform.startswith("linux"):
+            raise SkipTest("endpoints have names of Linux")
+        file = self.mktemp()
+        self.daemon.settings = self.settings(SHARED_PORT_DAEMON_AD_FILE=file)
+        options = SpawnOptions(daemon=DaemonCoreOptions(endpoint="startd_1_2"))
+        legacy = self.daemon.runtime._inheritance().prepare(options)
+        self.addCleanup(legacy.forget)
+        inheritance = Inheritance.parse(legacy.variables["CONDOR_INHERIT"] or "")
+        cookie = legacy.variables["CONDOR_PRIVATE_SHARED_PORT_COOKIE"]
+        endpoint = inheritance.endpoint
+        assert endpoint is not None
+        self.assertEqual(endpoint.full_name, f"{cookie}/startd_1_2")
+        self.assertEqual(inheritance.command_sockets, ())
+        self.assertEqual(legacy.descriptors, (endpoint.listener.descriptor,))
+        address = "<127.0.0.1:0?alias=host.example&noUDP&sock=startd_1_2>"
+        self.assertEqual(str(legacy.address), address)
+        for text, port in (
+            ('MyAddress = "<127.0.0.1:9700?alias=vm&noUDP>"\n', 9700),
+            ('MyAddress = "junk"\n', 0),
+            ("nothing", 0),
+        ):
+            with open(file, "w") as stream:
+                stream.write(text)
+            assert legacy.address is not None
+            self.assertEqual(legacy.address.port_number, port)
+            self.assertEqual(legacy.address.shared_port_id, "startd_1_2")
+            self.assertTrue(legacy.address.no_udp)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"\0{cookie}/startd_1_2")
+        for name in ("startd_1_2", "", "a/b", "x" * 65):
+            taken = SpawnOptions(daemon=DaemonCoreOptions(endpoint=name))
+            bequest = self.daemon.runtime._inheritance()
+            self.assertRaises(SpawnFailed, bequest.prepare, taken)
+
+    def test_cookies(self) -> None:
+        """A tree of processes has one cookie: its parent's, if that is one."""
+        cookie = "0123456789abcdef" * 4
+        variable = {"CONDOR_PRIVATE_SHARED_PORT_COOKIE": cookie}
+        self.assertEqual(own_cookie(variable), cookie)
+        variable["CONDOR_PRIVATE_SHARED_PORT_COOKIE"] = "../" + cookie
+        self.assertRegex(own_cookie(variable), "^[0-9a-f]{64}$")
+        self.assertNotEqual(own_cookie({}), own_cookie({}))
