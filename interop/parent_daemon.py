@@ -112,18 +112,21 @@ class _Script:
         self._say("unshared", sent=sent, status=str(status))
 
     async def _storm(self) -> None:
-        self._reaped.clear()
+        reaped: list[int] = []
+
+        def reap(child: Child, status: ExitStatus) -> None:
+            reaped.append(child.process_id)
+
         started = [
-            self._daemon.spawn("/bin/true", ["true"], reaper=self._reap)
+            self._daemon.spawn("/bin/true", ["true"], reaper=reap)
             for _ in range(STORM_COUNT)
         ]
         children = await gatherResults(started)
-        await self._until("reapers", lambda: len(self._reaped) >= STORM_COUNT)
+        await self._until("reapers", lambda: len(reaped) >= STORM_COUNT)
         await self._pause(1)
-        reaped = sorted(child.process_id for child, _ in self._reaped)
         self._say(
             "storm",
-            once=reaped == sorted(child.process_id for child in children),
+            once=sorted(reaped) == sorted(child.process_id for child in children),
             reaped=len(reaped),
             left=len(self._daemon.processes),
         )
