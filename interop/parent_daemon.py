@@ -77,7 +77,7 @@ class _Script:
         sent = [startd.kill(signal.SIGHUP)]
         await self._pause(2)
         for number in (signal.SIGHUP, 101):
-            sent.append(await self._daemon.send_signal(startd.process_id, number))
+            sent.append(await self._daemon.send_signal(startd.pid, number))
         self._say("signals", sent=sent)
         await self._pause(2)
         startd.suspend()
@@ -86,7 +86,7 @@ class _Script:
         self._say("hung", **self._told(startd, status))
         startd = await self._start()
         await self._until("heartbeats", lambda: startd.heartbeats_count >= 1)
-        await self._daemon.send_signal(startd.process_id, signal.SIGTERM)
+        await self._daemon.send_signal(startd.pid, signal.SIGTERM)
         status = await startd.exited()
         await self._pause(0.1)
         self._say("stopped", **self._told(startd, status))
@@ -105,7 +105,7 @@ class _Script:
         await self._until("heartbeats", lambda: startd.heartbeats_count >= 1)
         self._say("shared", address=str(startd.command_address))
         await self._until("look", (self._work / "looked-again").exists)
-        sent = await self._daemon.send_signal(startd.process_id, signal.SIGTERM)
+        sent = await self._daemon.send_signal(startd.pid, signal.SIGTERM)
         status = await startd.exited()
         server.shut_down_gracefully()
         await server.exited()
@@ -115,7 +115,7 @@ class _Script:
         reaped: list[int] = []
 
         def reap(child: Child, status: ExitStatus) -> None:
-            reaped.append(child.process_id)
+            reaped.append(child.pid)
 
         started = [
             self._daemon.spawn("/bin/true", ["true"], reaper=reap)
@@ -126,7 +126,7 @@ class _Script:
         await self._pause(1)
         self._say(
             "storm",
-            once=sorted(reaped) == sorted(child.process_id for child in children),
+            once=sorted(reaped) == sorted(child.pid for child in children),
             reaped=len(reaped),
             left=len(self._daemon.processes),
         )

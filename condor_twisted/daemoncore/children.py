@@ -66,7 +66,7 @@ class Child:
     """One child process.
 
     Attributes:
-        process_id: Its process id; it is nobody else's until the reaper has returned.
+        pid: Its process id; it is nobody else's until the reaper has returned.
         program: What was executed.
         options: How it was started.
         marker: The variable and the value by which its descendants are known.
@@ -85,7 +85,7 @@ class Child:
         reaper: Reaper | None,
         legacy: Legacy | None,
     ) -> None:
-        self.process_id = 0
+        self.pid = 0
         self.program = program
         self.options = options
         self.reaper = reaper
@@ -99,7 +99,7 @@ class Child:
         self._exited: list[Deferred[ExitStatus]] = []
 
     def __repr__(self) -> str:
-        return f"<Child {self.process_id} {self.program!r}>"
+        return f"<Child {self.pid} {self.program!r}>"
 
     @property
     def command_address(self) -> SinfulAddress | None:
@@ -197,7 +197,7 @@ class Child:
             _log.warn(
                 "Signal {number} cannot be sent to child {pid}: {error}",
                 number=int(number),
-                pid=self.process_id,
+                pid=self.pid,
                 error=str(error),
             )
             return False
@@ -207,7 +207,7 @@ class Child:
     def begin(self, protocol: ChildProtocol, process_id: int) -> None:
         """There is a process."""
         self._protocol = protocol
-        self.process_id = process_id
+        self.pid = process_id
 
     def end(self, wait_status: int) -> ExitStatus:
         """The process has ended."""
@@ -232,7 +232,7 @@ class Child:
 
         if self.options.stdin is not Stream.PIPE or self._protocol is None:
             raise LocalProtocolError(
-                f"the standard input of child {self.process_id} is no pipe; spawn it "
+                f"the standard input of child {self.pid} is no pipe; spawn it "
                 "with stdin=Stream.PIPE"
             )
         return self._protocol

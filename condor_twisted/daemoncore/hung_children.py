@@ -127,7 +127,7 @@ class HungChildren:
         again, child.was_not_responding = child.was_not_responding, True
         _log.error(
             "ERROR: Child pid {pid} appears hung! Killing it hard.",
-            pid=child.process_id,
+            pid=child.pid,
         )
         want_core = self._want_core() and not again
         if want_core:

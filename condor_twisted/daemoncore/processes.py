@@ -47,8 +47,8 @@ _log = Logger()
 _DESCRIPTORS_OF_A_START: Final = 16
 #: How often a start is tried again because of a process id that is not free.
 MAX_PID_COLLISION_RETRY: Final = 9
-#: How long ending children are waited for when the daemon stops.
-CLOSE_SECONDS: Final = 5.0
+#: How long children may take to end by themselves when the daemon stops.
+CLOSE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Processes:
         self._environment = environment
         self._ended = ended
         self._children: dict[int, Child] = {}
-        self._waiting_count = 0
+        self._turns: dict[Deferred[None], IDelayedCall] = {}
         self._next_start_at = float("-inf")
         self._exits: deque[tuple[Child, ExitStatus]] = deque()
         self._reap: IDelayedCall | None = None
@@ -179,29 +179,39 @@ class Processes:
         )
 
     def close(self) -> Deferred[None]:
-        """End the children, each with its exit signal.
+        """End the children, each with its exit signal, and hard if that is not enough.
 
         Returns:
             A `Deferred` that fires when they have ended and their reapers are done,
-            or after `CLOSE_SECONDS`; at once, if children outlive their parent here
-            (KILL_CHILDREN_ON_EXIT).
+            or when the others were killed after `CLOSE_SECONDS`; at once, if children
+            outlive their parent here (KILL_CHILDREN_ON_EXIT).
         """
         self._closing = True
-        waiting: list[Deferred[Any]] = []
+        turns, self._turns = self._turns, {}
+        for turn, call in turns.items():
+            call.cancel()
+            turn.callback(None)
+        doomed: list[Child] = []
         for child in self:
             number = child.options.exit_signal if self.settings.kill_on_exit else 0
             if child.is_running and number:
                 child.kill(number)
-                waiting.append(child.exited())
+                doomed.append(child)
         done: Deferred[None] = Deferred()
-        limit = self._reactor.callLater(CLOSE_SECONDS, done.callback, None)
+
+        def late() -> None:
+            for child in doomed:
+                child.shut_down_fast()
+            done.callback(None)
+
+        limit = self._reactor.callLater(CLOSE_SECONDS, late)
 
         def ended(_: object) -> None:
             if limit.active():
                 limit.cancel()
                 done.callback(None)
 
-        DeferredList(waiting).addCallback(ended)
+        DeferredList([child.exited() for child in doomed]).addCallback(ended)
         return done.addCallback(lambda _: self._reap_all())
 
     # Starting.
@@ -214,7 +224,7 @@ class Processes:
         reaper: Reaper | None,
     ) -> Child:
         self._check_open()
-        if len(self._children) + self._waiting_count >= self.settings.max_children:
+        if len(self._children) + len(self._turns) >= self.settings.max_children:
             raise SpawnFailed(
                 program,
                 errno.EAGAIN,
@@ -246,11 +256,11 @@ class Processes:
         if at > now:
             turn: Deferred[None] = Deferred(lambda _: call.cancel())
             call = self._reactor.callLater(at - now, turn.callback, None)
-            self._waiting_count += 1
+            self._turns[turn] = call
             try:
                 await turn
             finally:
-                self._waiting_count -= 1
+                self._turns.pop(turn, None)
             self._check_open()
 
     async def _start(
@@ -265,18 +275,18 @@ class Processes:
         try:
             child = Child(program, options, reaper, legacy)
             protocol = self._launch(program, child, legacy)
-            if child.process_id in self._children:
+            if child.pid in self._children:
                 _log.warn(
                     "Process id {pid} belongs to a child that is not reaped; starting "
                     "{program} again",
-                    pid=child.process_id,
+                    pid=child.pid,
                     program=program,
                 )
                 protocol.take_back()
                 protocol.started.addErrback(lambda _: None)
                 legacy.forget()
                 return None
-            self._children[child.process_id] = child
+            self._children[child.pid] = child
             try:
                 order = make_order(
                     program,
@@ -293,14 +303,12 @@ class Processes:
             except BaseException:
                 protocol.take_back()
                 protocol.started.addErrback(lambda _: None)
-                self._children.pop(child.process_id, None)
+                self._children.pop(child.pid, None)
                 raise
         except BaseException:
             legacy.forget()
             raise
-        _log.info(
-            "Started process {pid}: {program}", pid=child.process_id, program=program
-        )
+        _log.info("Started process {pid}: {program}", pid=child.pid, program=program)
         self._schedule_reaping()
         return child
 
@@ -356,7 +364,7 @@ class Processes:
 
         forker, forked_unix = os.getpid(), int(time.time())
         chance = secrets.randbits(32)
-        value = f"{child.process_id}:{forked_unix}:{chance}"
+        value = f"{child.pid}:{forked_unix}:{chance}"
         child.marker = (ANCESTOR.format(forker), value)
         return forker, forked_unix, chance
 
@@ -365,7 +373,7 @@ class Processes:
     def _exited(self, child: Child, wait_status: int) -> None:
         """Twisted has waited for a child."""
         status = child.end(wait_status)
-        if self._children.get(child.process_id) is not child:
+        if self._children.get(child.pid) is not child:
             child.tell_exited()
             return  # it never became a child
         self._exits.append((child, status))
@@ -390,14 +398,12 @@ class Processes:
             self._reap_one(*self._exits.popleft())
 
     def _reap_one(self, child: Child, status: ExitStatus) -> None:
-        _log.info(
-            "DaemonCore: pid {pid} {status}", pid=child.process_id, status=str(status)
-        )
+        _log.info("DaemonCore: pid {pid} {status}", pid=child.pid, status=str(status))
         child.tell_exited()
         reaper = child.reaper or self.default_reaper
         done = None
         if reaper is not None:
-            what = f"reaper {describe_handler(reaper)} of pid {child.process_id}"
+            what = f"reaper {describe_handler(reaper)} of pid {child.pid}"
             done = self._runner.run(what, reaper, child, status)
         if done is None:
             self._forget(child)
@@ -406,8 +412,8 @@ class Processes:
 
     def _forget(self, child: Child) -> None:
         """The reaper is done: the process id is free."""
-        if self._children.get(child.process_id) is child:
-            del self._children[child.process_id]
+        if self._children.get(child.pid) is child:
+            del self._children[child.pid]
         if child.legacy is not None:
             child.legacy.forget()
         if self._ended is not None:

@@ -200,7 +200,7 @@ class Runtime:
             if family is not None:
                 members = self.family_of(child)
                 timer = self.timers.call_every(family.snapshot_seconds, members.look)
-                self._families[child.process_id] = (members, timer)
+                self._families[child.pid] = (members, timer)
             return child
 
         done = self.processes.spawn(program, arguments, options, reaper=reaper)
@@ -211,10 +211,10 @@ class Runtime:
 
         It can be asked for, and killed, as long as the child's reaper is not done.
         """
-        kept = self._families.get(child.process_id)
+        kept = self._families.get(child.pid)
         if kept is not None:
             return kept[0]
-        return Family(child.process_id, child.marker, run_in_threads(self._reactor))
+        return Family(child.pid, child.marker, run_in_threads(self._reactor))
 
     # Part of a daemon.
 
@@ -303,6 +303,6 @@ class Runtime:
         return Relative.of_parent(process_id, parent.parent_address)
 
     def _child_ended(self, child: Child) -> None:
-        kept = self._families.pop(child.process_id, None)
+        kept = self._families.pop(child.pid, None)
         if kept is not None:
             kept[1].cancel()

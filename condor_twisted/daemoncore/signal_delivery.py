@@ -77,7 +77,7 @@ class Relative:
         """A child of ours."""
         address = child.command_address
         return cls(
-            child.process_id,
+            child.pid,
             None if address is None else str(address),
             child.session_id,
             not child.is_running,

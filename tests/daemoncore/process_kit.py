@@ -62,7 +62,7 @@ class _ProcessTests:
 
     def reaper(self, child: Child, status: ExitStatus) -> None:
         """Note a child's end."""
-        self.reaped.append((child.process_id, str(status)))
+        self.reaped.append((child.pid, str(status)))
 
     def logged(self, part: str) -> list[str]:
         """The lines that were logged and hold a text."""

@@ -192,7 +192,7 @@ class RealTests(RealProcessTestCase):
             reaper=self.reaper,
         )
         await ready
-        family = Family(child.process_id, child.marker, blocking_at_once)
+        family = Family(child.pid, child.marker, blocking_at_once)
 
         async def living() -> int:
             return (await family.usage()).processes_count

@@ -39,15 +39,15 @@ class HungChildrenTests(MemoryProcessTestCase):
 
     def test_silence(self) -> None:
         """From the first one on, silence for longer than it said ends the child."""
-        self.assertTrue(self.hung.heartbeat(self.child.process_id, 100, 0.0))
+        self.assertTrue(self.hung.heartbeat(self.child.pid, 100, 0.0))
         self.advance(100)
-        self.assertTrue(self.hung.heartbeat(self.child.process_id, 100, 0.0))
+        self.assertTrue(self.hung.heartbeat(self.child.pid, 100, 0.0))
         self.assertEqual(self.child.heartbeats_count, 2)
         self.advance(100)
         self.assertEqual(self.process.signals, [])
         self.advance(61)
         self.assertEqual(self.process.signals, [9])
-        pid = self.child.process_id
+        pid = self.child.pid
         self.assertEqual(
             self.logged("ERROR"),
             [f"ERROR: Child pid {pid} appears hung! Killing it hard."],
@@ -60,11 +60,11 @@ class HungChildrenTests(MemoryProcessTestCase):
 
     def test_late_heartbeat(self) -> None:
         """One that comes in between takes everything back."""
-        self.hung.heartbeat(self.child.process_id, 10, 0.0)
+        self.hung.heartbeat(self.child.pid, 10, 0.0)
         self.want_core = True
         self.advance(61)
         self.assertTrue(self.child.was_not_responding)
-        self.hung.heartbeat(self.child.process_id, 1000, 0.0)
+        self.hung.heartbeat(self.child.pid, 1000, 0.0)
         self.assertFalse(self.child.was_not_responding)
         self.process.exit(0)
         self.reactor.advance(0)
@@ -73,7 +73,7 @@ class HungChildrenTests(MemoryProcessTestCase):
     def test_core_file(self) -> None:
         """A core file may be wanted first; ten minutes later it is killed for good."""
         self.want_core = True
-        self.hung.heartbeat(self.child.process_id, 10, 0.0)
+        self.hung.heartbeat(self.child.pid, 10, 0.0)
         self.advance(61)
         self.assertEqual(self.process.signals, [6])
         self.advance(590)
@@ -89,18 +89,18 @@ class HungChildrenTests(MemoryProcessTestCase):
 
     def test_strangers(self) -> None:
         """Process ids that are not our children's mean nothing."""
-        for pid in (0, -1, 1, 2**40, self.child.process_id + 1):
+        for pid in (0, -1, 1, 2**40, self.child.pid + 1):
             self.assertFalse(self.hung.heartbeat(pid, 1, 0.0))
         self.process.exit(0)
-        self.assertFalse(self.hung.heartbeat(self.child.process_id, 1, 0.0))
+        self.assertFalse(self.hung.heartbeat(self.child.pid, 1, 0.0))
         self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_waiting_for_its_log(self) -> None:
         """A child that waits for its log is worth a line."""
-        self.hung.heartbeat(self.child.process_id, 100, 0.005)
+        self.hung.heartbeat(self.child.pid, 100, 0.005)
         self.assertEqual(self.logged("WARNING"), [])
-        self.hung.heartbeat(self.child.process_id, 100, 0.25)
+        self.hung.heartbeat(self.child.pid, 100, 0.25)
         self.assertIn("25.0% of its time", self.logged("WARNING")[0])
 
 
@@ -139,8 +139,8 @@ class CommandTests(DaemonTestCase):
     def test_heartbeat(self) -> None:
         """A child's heartbeat counts, with and without the last item."""
         child = self.spawn()
-        self.send(child.process_id, 100, 0.0)
-        self.send(child.process_id, 200)
+        self.send(child.pid, 100, 0.0)
+        self.send(child.pid, 200)
         self.assertEqual(child.heartbeats_count, 2)
         until = child.responding_until
         assert until is not None
@@ -165,11 +165,11 @@ class CommandTests(DaemonTestCase):
         for items in (
             (1, 1, 0.0),
             (-1, 1, 0.0),
-            (child.process_id + 1, 1, 0.0),
-            (child.process_id, -1, 0.0),
-            (child.process_id, 2**40, 0.0),
-            (child.process_id,),
-            (child.process_id, 1, 0.0, 7),
+            (child.pid + 1, 1, 0.0),
+            (child.pid, -1, 0.0),
+            (child.pid, 2**40, 0.0),
+            (child.pid,),
+            (child.pid, 1, 0.0, 7),
         ):
             self.send(*items)
         self.assertEqual(child.heartbeats_count, 0)

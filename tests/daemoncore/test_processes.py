@@ -76,8 +76,8 @@ class SpawnTests(MemoryProcessTestCase):
         self.assertIn(b"\0variable=TOLD=yes\0", order)
         self.report(process)
         child = self.successResultOf(done)
-        self.assertEqual(child.process_id, process.pid)
-        self.assertIs(self.processes.find(child.process_id), child)
+        self.assertEqual(child.pid, process.pid)
+        self.assertIs(self.processes.find(child.pid), child)
 
     def test_no_reaper_before_the_process_id(self) -> None:
         """A child that ends at once is reaped after ``spawn`` has given it."""
@@ -186,18 +186,18 @@ class SpawnTests(MemoryProcessTestCase):
         child, process = self.start(reaper=lambda child, status: waiting)
         process.exit(0)
         self.reactor.advance(0)
-        self.assertIs(self.processes.find(child.process_id), child)
+        self.assertIs(self.processes.find(child.pid), child)
         self.reactor._next_pid -= 1
         done = self.processes.spawn("/bin/program", reaper=self.reaper)
         taken, fresh = self.reactor.processes[-2:]
-        self.assertEqual(taken.pid, child.process_id)
+        self.assertEqual(taken.pid, child.pid)
         self.assertEqual((taken.signals, taken.written), ([9], []))
         taken.exit(0, 9)
         self.report(fresh)
         other = self.successResultOf(done)
-        self.assertNotEqual(other.process_id, child.process_id)
+        self.assertNotEqual(other.pid, child.pid)
         waiting.callback(None)
-        self.assertIsNone(self.processes.find(child.process_id))
+        self.assertIsNone(self.processes.find(child.pid))
         self.assertEqual(self.reaped, [])
 
     def test_too_many_collisions(self) -> None:
@@ -224,8 +224,8 @@ class ReapingTests(MemoryProcessTestCase):
         exited = self.successResultOf(child.exited())
         self.assertEqual(exited, ExitStatus(3 << 8))
         self.reactor.advance(0)
-        self.assertEqual(self.reaped, [(child.process_id, "exited with status 3")])
-        self.assertIsNone(self.processes.find(child.process_id))
+        self.assertEqual(self.reaped, [(child.pid, "exited with status 3")])
+        self.assertIsNone(self.processes.find(child.pid))
         self.assertEqual(self.ended, [child])
         self.assertEqual(self.bequest.forgotten_count, 1)
         self.assertFalse(child.kill(15))
@@ -258,7 +258,7 @@ class ReapingTests(MemoryProcessTestCase):
             process.exit(0)
         self.assertEqual(self.reaped, [])
         self.reactor.advance(0)
-        expected = [child.process_id for child, _ in reversed(children)]
+        expected = [child.pid for child, _ in reversed(children)]
         self.assertEqual([each for each, _ in self.reaped], expected)
 
     def test_mnh_3_3_raising_reaper(self) -> None:
@@ -282,7 +282,7 @@ class ReapingTests(MemoryProcessTestCase):
         for _, process in children:
             process.exit(0)
         self.reactor.advance(0)
-        pids = [child.process_id for child, _ in children]
+        pids = [child.pid for child, _ in children]
         self.assertEqual([each for each, _ in self.reaped], pids)
         self.reactor.advance(10)
         self.assertEqual(len(self.reaped), 1000)
@@ -292,7 +292,7 @@ class ReapingTests(MemoryProcessTestCase):
         """A reaper may start the next child."""
 
         def again(child: Child, status: ExitStatus) -> None:
-            self.reaped.append((child.process_id, "again"))
+            self.reaped.append((child.pid, "again"))
             self.processes.spawn("/bin/program", reaper=self.reaper)
 
         _, process = self.start(reaper=again)
@@ -325,13 +325,27 @@ class ClosingTests(MemoryProcessTestCase):
         self.failureResultOf(self.processes.spawn("/bin/program"), LocalProtocolError)
 
     def test_child_that_does_not_end(self) -> None:
-        """Nobody waits for ever."""
-        self.start()
+        """One that ignores its exit signal is killed; nobody waits for ever."""
+        _, process = self.start(SpawnOptions(exit_signal=15))
         closed = self.processes.close()
-        self.reactor.advance(4.9)
+        self.reactor.advance(0.9)
         self.assertNoResult(closed)
+        self.assertEqual(process.signals, [15])
         self.reactor.advance(0.1)
+        self.assertEqual(process.signals, [15, 9])
         self.assertIsNone(self.successResultOf(closed))
+
+    def test_starts_that_wait(self) -> None:
+        """What waits to be started is not, and leaves no timer."""
+        self.processes.settings = ProcessSettings(spawns_per_second=1)
+        started = [self.processes.spawn("/bin/program") for _ in range(3)]
+        self.assertEqual(len(self.reactor.processes), 1)
+        self.reactor.processes[0].exit(0, 9)
+        self.successResultOf(self.processes.close())
+        self.failureResultOf(started[0], SpawnFailed)
+        for each in started[1:]:
+            self.failureResultOf(each, LocalProtocolError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_children_that_stay(self) -> None:
         """Children may outlive their parent, if the configuration says so."""
@@ -418,8 +432,8 @@ class RealTests(RealProcessTestCase):
         self.assertIn(marker, lines)
         self.assertTrue(marker.startswith(f"_CONDOR_ANCESTOR_{os.getpid()}="))
         self.assertIn("TOLD=yes", lines)
-        self.assertEqual(lines[-1], str(child.process_id))
-        self.assertEqual(lines[-3], str(child.process_id))  # its own session
+        self.assertEqual(lines[-1], str(child.pid))
+        self.assertEqual(lines[-3], str(child.pid))  # its own session
         ignored = int(lines[-2].split()[1], 16)
         self.assertFalse(ignored & (1 << 12))  # SIGPIPE is not ignored
 
@@ -580,7 +594,7 @@ class RealTests(RealProcessTestCase):
         await self.reaped_count(100)
         self.assertEqual(
             sorted(each for each, _ in self.reaped),
-            sorted(child.process_id for child in children),
+            sorted(child.pid for child in children),
         )
         self.assertEqual(len(self.processes), 0)
         with self.assertRaises(ChildProcessError):

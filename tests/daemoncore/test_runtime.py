@@ -212,7 +212,7 @@ class RealTests(TestCase):
         while not child.heartbeats_count and child.is_running:
             await deferLater(global_reactor, 0.02, lambda: None)
         self.assertTrue(child.is_running, child.stderr)
-        self.assertTrue(await daemon.send_signal(child.process_id, 101))
+        self.assertTrue(await daemon.send_signal(child.pid, 101))
         status = await child.exited()
         self.assertEqual(status.exit_code, 0, child.stderr)
         said = child.stdout.decode().split("\n")
