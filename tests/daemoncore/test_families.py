@@ -223,3 +223,18 @@ class RealTests(RealProcessTestCase):
         stranger = process(os.getpid(), 1, started=-1)
         self.assertFalse(families._signal(stranger, signal.SIGKILL))
         self.assertFalse(families._signal(process(2**22 + 5, 1), signal.SIGKILL))
+
+    def test_without_proc(self) -> None:
+        """Where there is no /proc, the same is told by a library."""
+        found = {each.process_id: each for each in families._from_psutil(("", ""))}
+        ours, theirs = found[os.getpid()], read_processes(("", ""))[os.getpid()]
+        self.assertEqual(
+            (ours.parent_id, ours.group_id, ours.session_id),
+            (theirs.parent_id, theirs.group_id, theirs.session_id),
+        )
+        self.assertGreater(ours.resident_bytes, 0)
+        name, value = next(iter(os.environ.items()))
+        marked = {
+            each.process_id: each for each in families._from_psutil((name, value))
+        }
+        self.assertTrue(marked[os.getpid()].marked)
