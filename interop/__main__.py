@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from interop import (
+    children,
     kerberos,
     life,
     matrix,
@@ -49,6 +50,7 @@ _PHASES = (
     "tokens",
     "pool",
     "life",
+    "children",
 )
 
 
@@ -83,6 +85,7 @@ class _Run:
             "tokens": self._tokens,
             "pool": self._pool,
             "life": self._life,
+            "children": self._children,
         }
         phases[name]()
 
@@ -155,6 +158,14 @@ class _Run:
             lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
             life.compare,
         )
+
+    def _children(self) -> None:
+        title = "a real startd under a daemon of ours"
+        self._report.section(f"{self._suite}: {title}")
+        work = self._work / title.replace(" ", "-")
+        work.mkdir()
+        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
+            children.check_children(sandbox, self._report)
 
     def _both(
         self,

@@ -47,6 +47,7 @@ from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.facilities import Facility, end_all
+from condor_twisted.daemoncore.hung_children import ChildCommands
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
 from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
@@ -58,6 +59,7 @@ from condor_twisted.daemoncore.own_process import (
     settle_in,
 )
 from condor_twisted.daemoncore.parent import Parent
+from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
 from condor_twisted.daemoncore.token_commands import TokenCommands
@@ -93,7 +95,7 @@ FACILITIES_END_SECONDS: Final = 1.5
 NO_RESTART_STATUS: Final = 99
 
 
-class Daemon(MultiService):
+class Daemon(HasRuntime, MultiService):
     """A DaemonCore daemon; subclasses add ``@command`` methods.
 
     Args:
@@ -137,8 +139,9 @@ class Daemon(MultiService):
         self.ports: CommandPorts | None = None
         #: Opens commands at other daemons, as us; there while we serve.
         self.opener: CommandOpener | None = None
+        self.runtime = Runtime(self)
         #: What begins and ends with the daemon, in this order.
-        self.facilities: list[Facility] = []
+        self.facilities: list[Facility] = [self.runtime]
         #: What a DaemonCore parent has handed down, if there is one.
         self.inherited: Inherited | None = None
         #: Our name behind a shared port, if somebody gave one.
@@ -150,7 +153,7 @@ class Daemon(MultiService):
         #: How many times the configuration was read again, and how many were refused.
         self.reconfigured_count = 0
         self.reconfigure_errors_count = 0
-        self.signals = Signals(self._call_soon)
+        self.signals = Signals(self._call_soon, self.runtime.runner)
         self.signals.subscribe(signal.SIGTERM, self.stop_gracefully)
         self.signals.subscribe(getattr(signal, "SIGQUIT", 3), self.stop_fast)
         self.signals.subscribe(getattr(signal, "SIGHUP", 1), self.request_reconfigure)
@@ -174,8 +177,9 @@ class Daemon(MultiService):
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
         self._tokens = TokenCommands(self)
-        for owner in (BuiltinCommands(self), self._tokens):
-            for registration in declared_commands(owner):
+        builtins = (BuiltinCommands(self), ChildCommands(self.runtime), self._tokens)
+        for builtin in builtins:
+            for registration in declared_commands(builtin):
                 self.table.add(registration)
         for registration in declared_commands(self):
             self.table.remove(registration.rule.number)

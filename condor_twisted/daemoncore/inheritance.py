@@ -63,6 +63,7 @@ class Inherited:
         endpoint: Our endpoint behind a shared port, if the parent made one.
         claims: Sessions, each with its keyword.
         has_session: Whether the parent's own session is in use.
+        family: The session of our family of processes, for our own children.
     """
 
     parent_id: int
@@ -73,6 +74,7 @@ class Inherited:
     endpoint: SerializedEndpoint | None = None
     claims: tuple[tuple[str, ClaimId], ...] = ()
     has_session: bool = False
+    family: ClaimId | None = None
 
     def close(self) -> None:
         """Close the sockets that nobody has taken."""
@@ -96,6 +98,7 @@ class Inherited:
                     "SEC_USE_FAMILY_SESSION", True
                 ):
                     join_family(security, claim)
+                    self.family = claim
             except CondorTwistedError as error:
                 _log.error(
                     "The session that our parent made ({keyword}) is of no use: "

@@ -14,6 +14,7 @@ ADMINISTRATOR = Permission.ADMINISTRATOR
 #: Number, level and whether it comes by UDP; levels as the specification has them.
 TABLE = {
     Command.DC_RAISESIGNAL: Permission.DAEMON,
+    Command.DC_CHILDALIVE: Permission.DAEMON,
     Command.DC_RECONFIG: ADMINISTRATOR,
     Command.DC_OFF_GRACEFUL: ADMINISTRATOR,
     Command.DC_OFF_FAST: ADMINISTRATOR,
@@ -82,7 +83,13 @@ class BuiltinCommandsTests(DaemonTestCase):
         """What answers, and what stops a daemon, does not come by UDP."""
         udp = {each.rule.number for each in self.daemon.table if each.rule.udp}
         nops = {number for number in TABLE if number.name.startswith("DC_NOP")}
-        self.assertEqual(udp, {int(each) for each in nops | {Command.DC_RAISESIGNAL}})
+        self.assertEqual(
+            udp,
+            {
+                int(each)
+                for each in nops | {Command.DC_RAISESIGNAL, Command.DC_CHILDALIVE}
+            },
+        )
 
     def test_nop(self) -> None:
         """Nothing happens, and the connection closes."""
