@@ -59,16 +59,13 @@ from condor_twisted.security.explanation import (
     explanation_pairs,
     may_be_told,
 )
-from condor_twisted.security.identity import CHILD_USER, PARENT_USER
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
     encode_public_key,
 )
 from condor_twisted.security.keys import (
-    CryptoMethod,
     SessionKey,
-    parse_crypto_methods,
 )
 from condor_twisted.security.method_loop import Authenticated, authenticate_server
 from condor_twisted.security.methods import offer_attributes
@@ -77,6 +74,7 @@ from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.pod_ads import PodAd, parse_pod_message, put_pod_ad
 from condor_twisted.security.policy import Agreement, FeatureLevel, reconcile
 from condor_twisted.security.requested_rule import find_requested_rule
+from condor_twisted.security.resuming import nonce_without_answer, stream_key
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
@@ -101,7 +99,6 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "serve"]
 
 _NONCE_BYTES: Final = 33
-_MAX_NONCE_BYTES: Final = 256
 _MAX_TEXT_BYTES: Final = 1024
 _MAX_KEY_TEXT_BYTES: Final = 200
 
@@ -225,7 +222,7 @@ def _resume(
     session = security.incoming.find(session_id, security.now())
     nonce: str | None = None
     if ad.boolean("ResumeResponse") is not True:
-        nonce = _nonce_without_answer(ad, session, command, rule)
+        nonce = nonce_without_answer(ad, session, command, rule)
     unfit = "this session is not known"
     peer = raw_peer(ends.peer_address, ends.peer_port, Transport.TCP)
     if session is not None:
@@ -244,7 +241,7 @@ def _resume(
     if nonce is None:
         yield from send_message(_resume_answer(security))
     encrypted = False
-    key = _stream_key(session, ad)
+    key = stream_key(session, ad)
     if key is not None:
         step = EnableProtection(key, session.encrypt, session.integrity)
         yield from enable_protection(step)
@@ -256,29 +253,6 @@ def _resume(
         yield from _send_query_reply(session, encrypted)
     runs = None if command in (DC_AUTHENTICATE, DC_SEC_QUERY) else command
     return Admission(runs, rule, peer, decision, session, encrypted, True, nonce)
-
-
-def _nonce_without_answer(
-    ad: PodAd, session: SecuritySession | None, command: int, rule: CommandRule
-) -> str:
-    """The nonce of a client that wants no answer, where that may be.
-
-    Raises:
-        SessionUnknown: It may not be.
-    """
-    nonce = ad.bounded_string("Nonce", _MAX_NONCE_BYTES)
-    key = None if session is None else _stream_key(session, ad)
-    if (
-        session is None
-        or session.user not in (PARENT_USER, CHILD_USER)
-        or session.negotiated
-        or key is None
-        or key.method is not CryptoMethod.AES
-        or not nonce
-        or command != rule.number
-    ):
-        raise SessionUnknown("resuming a session without an answer is refused")
-    return nonce
 
 
 def _unfit_to_resume(
@@ -297,15 +271,6 @@ def _unfit_to_resume(
     policies = context.security.policies
     for_forced = FeatureLevel.REQUIRED if rule.force_authentication else None
     return unmet_requirement(policies.of(rule.permission, for_forced), peer)
-
-
-def _stream_key(session: SecuritySession, ad: PodAd) -> SessionKey | None:
-    """The key for a stream: the one that the client names, where there is a choice."""
-    if not session.negotiated:
-        named = parse_crypto_methods(ad.string("CryptoMethods") or "")
-        if named:
-            return session.key_of(named[0])
-    return session.key
 
 
 # -- a new session
