@@ -179,16 +179,18 @@ class Definitions:
     def assign(self, name: str, value: str, origin: Origin) -> None:
         """Give a name a raw value; references to itself are expanded now.
 
-        A value that equals the compiled-in default is not stored, unless there
-        is another one to replace.
+        A value that equals the compiled-in default of a plain name is not stored,
+        unless there is another one to replace.
         """
         value = expand_self(value, name, self.context(), self.prefixes)
         key = name.lower()
         present = self._table.get(key)
         if present is None and not self.keep_defaults:
-            default = self.defaults.get(name)
-            if default is not None and same_value(default.value, value):
-                return
+            default = None if "." in name else self.defaults.get(name)
+            # No default is not the same as an empty one.
+            if default is not None and default.value:
+                if same_value(default.value, value):
+                    return
         spelling = name if present is None else present.name
         self._table[key] = Definition(spelling, value, origin)
 

@@ -211,7 +211,7 @@ class ConfigurationParser:
         Raises:
             ConfigError: There is no such template, or it is wrong.
         """
-        self._use(category, use, _Place(source, 1))
+        self._use(category, use, _Place(source, 1, 0))
 
     def _parse(self, text: str, place: _Place) -> None:
         conditions = ConditionStack()
@@ -357,6 +357,10 @@ class ConfigurationParser:
             self._use(self.definitions.expand(between), rest, at)
         elif keyword == "include":
             self._include(between, self.definitions.expand(rest).strip(), at)
+        elif keyword == "warning" and at.metaknob is not None:
+            self.warnings.append(f"Warning : {self.definitions.expand(rest)}")
+            # Kept for compatibility: in a template it is an assignment, too.
+            self._assign(keyword, rest, at)
         elif keyword == "warning":
             self._warn(self.definitions.expand(rest), at)
         else:
@@ -373,8 +377,6 @@ class ConfigurationParser:
                 raise ConfigError(f"use {category}: does not recognise {use.name}")
             if at.depth + 1 >= _LIMIT_DEPTH:
                 raise ConfigError(f"use {category}: {use.name} is nested too deep")
-            if not metaknob.text:
-                self._warn(f"use {category}: {use.name} has no effect here", at)
             text = apply_arguments(metaknob.text, use.arguments)
             label = f"{metaknob.category}:{metaknob.name}"
             self._parse(text, _Place(at.source, at.depth + 1, at.line, label))

@@ -28,20 +28,24 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
+def _indented(value: str, indent: str) -> str:
+    """The lines of a value, trimmed, without those that are blank."""
+    lines = (line.strip() for line in value.split("\n"))
+    return "".join(f"{indent}{line}\n" for line in lines if line)
+
+
 def _assignment(name: str, value: str) -> str:
     """A value as a statement; several lines become a ``@=`` value."""
     if "\n" not in value:
         return f"{name} = {value}"
-    lines = "".join(f"   {each}\n" for each in value.split("\n"))
-    return f"{name} @=end\n{lines}@end"
+    return f"{name} @=end\n{_indented(value, '   ')}@end"
 
 
 def _comment(label: str, value: str, indent: str) -> str:
     """A value behind ``#``; several lines are commented one by one."""
     if "\n" not in value:
         return f" # {label}: {value}\n"
-    lines = "".join(f" # {indent}{each}\n" for each in value.split("\n"))
-    return f" # {label}: \n{lines}"
+    return f" # {label}: \n{_indented(value, f' # {indent}')}"
 
 
 def _expanded(settings: Settings, found: Found) -> str:
@@ -90,8 +94,7 @@ def _dumped(
 ) -> str:
     found = settings.find(name)
     assert found is not None, f"{name} was listed"
-    entry = settings.default_of(name)
-    default_value = "" if entry is None else entry.value
+    default_value = settings.exact_default(found.name)
     if default:
         return f"{name} = {default_value}\n"
     expanded = _expanded(settings, found)

@@ -115,6 +115,14 @@ class Settings:
         """The compiled-in default of a name for this reader."""
         return self._definitions.find_default(name)
 
+    def exact_default(self, name: str) -> str:
+        """The raw default of exactly this name, prefix included; empty without one.
+
+        It is what listings show beside the value of a name.
+        """
+        entry = self._definitions.defaults.get(name)
+        return "" if entry is None else entry.value
+
     def raw(self, name: str) -> str | None:
         """The value as it was written; ``None`` when there is none or it is empty."""
         return self._definitions.lookup(name) or None

@@ -396,7 +396,7 @@ class _Reading:
                 continue
             name = variable[len(_PREFIX) :].rstrip()
             if _NAME.match(name):
-                self._definitions.assign(name, value.strip(), Origin(ENVIRONMENT))
+                self._definitions.assign(name, value.lstrip(), Origin(ENVIRONMENT))
             elif name:
                 self._parser.warnings.append(
                     f"{variable} in the environment is ignored: not a valid name"

@@ -201,7 +201,7 @@ class LayerTests(ConfigurationCase):
         self.environment["_CONDOR_BAD-NAME"] = "x"
         configuration = self.read("A = 1", "B = 1")
         settings = configuration.settings
-        self.assertEqual((settings.text("A"), settings.text("B")), ("2", "3"))
+        self.assertEqual((settings.text("A"), settings.text("B")), ("2 ", "3"))
         self.assertEqual(settings.source_of("A"), "<Environment>")
         (warning,) = configuration.warnings
         self.assertIn("_CONDOR_BAD-NAME", warning)
