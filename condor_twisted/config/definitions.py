@@ -111,6 +111,8 @@ class Definitions:
         )
         self.keep_defaults = keep_defaults
         self.prefixes = tuple(each for each in (local_name, subsystem) if each)
+        #: Where text was read from, in order.
+        self.sources: dict[str, None] = {}
         self._table: dict[str, Definition] = {}
 
     def __iter__(self) -> Iterator[Definition]:
@@ -132,6 +134,7 @@ class Definitions:
             keep_defaults=self.keep_defaults,
         )
         other.defaults = self.defaults
+        other.sources = dict(self.sources)
         other._table = dict(self._table)
         return other
 
@@ -191,6 +194,7 @@ class Definitions:
             if default is not None and default.value:
                 if same_value(default.value, value):
                     return
+        self.sources.setdefault(origin.source)
         spelling = name if present is None else present.name
         self._table[key] = Definition(spelling, value, origin)
 

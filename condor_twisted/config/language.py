@@ -214,6 +214,7 @@ class ConfigurationParser:
         self._use(category, use, _Place(source, 1, 0))
 
     def _parse(self, text: str, place: _Place) -> None:
+        self.definitions.sources.setdefault(place.source)
         conditions = ConditionStack()
         here: _HereValue | None = None
         number = 0

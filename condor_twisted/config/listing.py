@@ -9,11 +9,20 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from condor_twisted.config.definitions import Found
+from condor_twisted.config.definitions import Definition, Found
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import ConfigError
 
-__all__ = ["describe_settings", "dump_text", "is_secret", "verbose_text"]
+__all__ = [
+    "describe_settings",
+    "dump_text",
+    "is_secret",
+    "names_by_source",
+    "names_of",
+    "verbose_text",
+]
+
+_LATE_SOURCES: Final = ("<Environment>", "<runtime>", "<Command line>")
 
 _SECRET: Final = re.compile(
     r"PASSWORD(?!_(DIRECTORY|FILE|DOMAIN|AUTH))|PASSPHRASE|SECRET|PRIVATE_KEY"
@@ -77,7 +86,7 @@ def verbose_text(settings: Settings, name: str, *, raw: bool = False) -> str | N
     return text + "\n"
 
 
-def _names(settings: Settings) -> list[str]:
+def names_of(settings: Settings) -> list[str]:
     """Every name there is, configured or with a compiled-in entry, sorted."""
     names = {
         each.name.lower(): each.name
@@ -87,6 +96,30 @@ def _names(settings: Settings) -> list[str]:
     for definition in settings:
         names.setdefault(definition.name.lower(), definition.name)
     return [name for _, name in sorted(names.items())]
+
+
+def names_by_source(settings: Settings) -> list[tuple[str, list[str]]]:
+    """The configured names, by source and in the order of its lines.
+
+    Sources come in the order in which they were read; what counts more than files,
+    the environment and what was set from afar, comes last.
+    """
+    found: dict[str, list[Definition]] = {each: [] for each in settings.sources()}
+    for definition in settings:
+        found.setdefault(definition.origin.source, []).append(definition)
+    late = [each for each in _LATE_SOURCES if each in found]
+    order = [*(each for each in found if each not in late), *late]
+    return [
+        (source, [each.name for each in sorted(found[source], key=_by_place)])
+        for source in order
+        if found[source]
+    ]
+
+
+def _by_place(definition: Definition) -> tuple[int, int, str]:
+    origin = definition.origin
+    offset = (origin.metaknob or "+0").rpartition("+")[2]
+    return (origin.line or 0, int(offset or 0), definition.name.lower())
 
 
 def _dumped(
@@ -134,7 +167,7 @@ def dump_text(
         verbose: Show where each value comes from, too.
     """
     text = f"# Configuration from machine: {machine}\n"
-    names = _names(settings)
+    names = names_of(settings)
     for pattern in patterns or [""]:
         chosen = names
         if pattern:

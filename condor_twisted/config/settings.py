@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar, overload
 
 from condor_twisted.config.defaults import KnobDefault
 from condor_twisted.config.definitions import Definition, Definitions, Found, Origin
+from condor_twisted.config.macros import expand
 from condor_twisted.config.surroundings import Surroundings
 from condor_twisted.config.values import (
     read_boolean,
@@ -40,6 +43,8 @@ class Settings:
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions.copy()
+        self._uses: Counter[str] = Counter()
+        self._references: Counter[str] = Counter()
 
     @classmethod
     def from_assignments(
@@ -133,7 +138,54 @@ class Settings:
         Raises:
             ConfigError: A macro function failed, or a macro never ends.
         """
+        if "$" not in text:
+            return text
+        context = self._definitions.context()
+        context.lookup = self._referenced
+        return expand(text, context)
+
+    def expand_uncounted(self, text: str) -> str:
+        """Expand as `expand` does, for somebody who only looks.
+
+        Raises:
+            ConfigError: A macro function failed, or a macro never ends.
+        """
         return self._definitions.expand(text)
+
+    def _referenced(self, name: str) -> str | None:
+        found = self.find(name)
+        if found is None:
+            return None
+        self._references[found.name.lower()] += 1
+        return found.value
+
+    def use_counts(self, name: str) -> tuple[int, int]:
+        """How often somebody asked for a name's value, and another value used it.
+
+        Args:
+            name: The name in full, prefix included.
+        """
+        return self._uses[name.lower()], self._references[name.lower()]
+
+    def statistics(self) -> dict[str, int]:
+        """How large the configuration is, and how much of it is used."""
+        configured = list(self)
+        keys = {each.name.lower() for each in configured}
+        return {
+            "Macros": len(configured),
+            "Used": len(keys & self._uses.keys()),
+            "Referenced": len(keys & self._references.keys()),
+            "Files": len({each.origin.source for each in configured}),
+            "StringBytes": sum(
+                len(each.name) + len(each.value) + 2 for each in configured
+            ),
+            "TablesBytes": sum(map(sys.getsizeof, configured)),
+            "Sorted": len(configured),
+        }
+
+    def sources(self) -> list[str]:
+        """Where the configuration was read from, in order."""
+        return list(self._definitions.sources)
 
     def source_of(self, name: str) -> str | None:
         """Where a name's value comes from, as ``condor_config_val -verbose`` says it.
@@ -158,6 +210,7 @@ class Settings:
         found = self.find(name)
         if found is None or not found.value:
             return default
+        self._uses[found.name.lower()] += 1
         if "$" not in found.value:
             return found.value
         try:

@@ -39,7 +39,9 @@ from condor_twisted.daemoncore.addresses import (
 )
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
+from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
 from condor_twisted.daemoncore.list_addresses import ListAddresses
+from condor_twisted.daemoncore.log_commands import LogCommands
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.own_process import (
     banner,
@@ -47,6 +49,7 @@ from condor_twisted.daemoncore.own_process import (
     farewell,
     settle_in,
 )
+from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
 from condor_twisted.errors import ConfigError
@@ -89,6 +92,8 @@ class Daemon(MultiService):
         interface: The address to bind; what the settings say by default.
         address_file: Where to write the address file, besides the one that the
             settings name.
+        remote_configuration: Keeps what is set from afar, for whoever loads the
+            settings; without it nothing can be set.
     """
 
     #: Whose knobs these are; a subclass says its own.
@@ -103,6 +108,7 @@ class Daemon(MultiService):
         port: int | None = None,
         interface: str | None = None,
         address_file: str | None = None,
+        remote_configuration: RemoteConfiguration | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.settings = self._own(settings)
@@ -130,6 +136,7 @@ class Daemon(MultiService):
         self.announce: Callable[[str], object] | None = None
         #: Where this process logs, if that is not for twistd to say.
         self.log_observer: CondorLogObserver | None = None
+        self.remote_configuration = remote_configuration
         self._load_settings = load_settings
         self._port = port
         self._interface = interface
@@ -141,8 +148,9 @@ class Daemon(MultiService):
         self._accept_pause: IDelayedCall | None = None
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
-        for registration in declared_commands(BuiltinCommands(self)):
-            self.table.add(registration)
+        for kind in (BuiltinCommands, ConfigurationCommands, LogCommands):
+            for registration in declared_commands(kind(self)):
+                self.table.add(registration)
         for registration in declared_commands(self):
             self.table.remove(registration.rule.number)
             self.table.add(registration)
