@@ -39,6 +39,7 @@ __all__ = [
     "CommandRefused",
     "CondorTwistedError",
     "ConfigError",
+    "DaemonNotFound",
     "ExpressionError",
     "ExpressionsUnavailable",
     "FailedAttempt",
@@ -234,6 +235,10 @@ class CommandRefused(CondorTwistedError):
         self.command = command
         self.address = address
         self.reason = reason
+
+
+class DaemonNotFound(CondorTwistedError):
+    """Nobody knows where a daemon is."""
 
 
 class ConfigError(CondorTwistedError):
