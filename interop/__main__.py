@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from interop import pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
+from interop.configurations import check_configurations
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
 from interop.peers import OPEN_POLICY, REAL, TWISTED, Kind, start
@@ -29,7 +30,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("queries", "security", "pool")
+_PHASES = ("configurations", "queries", "security", "pool")
 
 
 class _Run:
@@ -54,9 +55,22 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {"queries": self._queries, "security": self._security, "pool": self._pool}[
-            name
-        ]()
+        {
+            "configurations": self._configurations,
+            "queries": self._queries,
+            "security": self._security,
+            "pool": self._pool,
+        }[name]()
+
+    def _configurations(self) -> None:
+        if self._suite != SUITES[0]:
+            return  # what older tools have as defaults and templates differs
+        title = "configurations"
+        self._report.section(f"{self._suite}: {title}")
+        work = self._work / title
+        work.mkdir()
+        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
+            check_configurations(sandbox, self._report)
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)

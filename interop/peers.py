@@ -26,6 +26,8 @@ __all__ = [
     "TWISTED",
     "Collector",
     "Kind",
+    "our_environment",
+    "our_tool_command",
     "start",
     "write_config",
 ]
@@ -121,9 +123,9 @@ class Collector:
         """
         extra = {f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()}
         return self.sandbox.run(
-            [sys.executable, "-c", _OUR_TOOL, *command],
+            our_tool_command(*command),
             environment={
-                **_our_environment(),
+                **our_environment(),
                 "CONDOR_CONFIG": str(self.config),
                 **extra,
             },
@@ -212,7 +214,7 @@ def start(
         _, _, domain = HOST_NAME.partition(".")
         named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
         command = sandbox.beside(_our_command(address_file, named), user)
-        environment = _our_environment()
+        environment = our_environment()
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
     with sandbox.daemon(command, stdout, environment) as process:
         if not wait_until(
@@ -243,7 +245,12 @@ def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     return command
 
 
-def _our_environment() -> dict[str, str]:
+def our_tool_command(*command: str) -> list[str]:
+    """Give the command line of a command of ``condor-twisted``."""
+    return [sys.executable, "-c", _OUR_TOOL, *command]
+
+
+def our_environment() -> dict[str, str]:
     """Let a checkout run as it is, whoever runs it and from wherever."""
     checkout = Path(__file__).resolve().parent.parent
     return {

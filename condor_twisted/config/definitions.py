@@ -190,10 +190,12 @@ class Definitions:
         present = self._table.get(key)
         if present is None and not self.keep_defaults:
             default = None if "." in name else self.defaults.get(name)
-            # No default is not the same as an empty one.
-            if default is not None and default.value:
-                if same_value(default.value, value):
-                    return
+            if (
+                default is not None
+                and default.has_default
+                and same_value(default.value, value)
+            ):
+                return
         self.sources.setdefault(origin.source)
         spelling = name if present is None else present.name
         self._table[key] = Definition(spelling, value, origin)

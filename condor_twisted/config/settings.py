@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar, overload
 
-from condor_twisted.config.defaults import KnobDefault
+from condor_twisted.config.defaults import KnobDefault, same_value
 from condor_twisted.config.definitions import Definition, Definitions, Found, Origin
 from condor_twisted.config.macros import expand
 from condor_twisted.config.surroundings import Surroundings
@@ -120,13 +120,26 @@ class Settings:
         """The compiled-in default of a name for this reader."""
         return self._definitions.find_default(name)
 
-    def exact_default(self, name: str) -> str:
-        """The raw default of exactly this name, prefix included; empty without one.
+    def exactly(self, name: str) -> Definition | None:
+        """The assignment of this very name, without prefixes and defaults."""
+        return self._definitions.exactly(name)
+
+    def is_default(self, definition: Definition) -> bool:
+        """Whether an assignment says what the compiled-in table says anyway."""
+        entry = self._definitions.defaults.for_name(definition.name)
+        return (
+            entry is not None
+            and entry.has_default
+            and same_value(entry.value, definition.value)
+        )
+
+    def exact_default(self, name: str) -> str | None:
+        """The raw default of exactly this name, prefix included, if it has one.
 
         It is what listings show beside the value of a name.
         """
         entry = self._definitions.defaults.get(name)
-        return "" if entry is None else entry.value
+        return None if entry is None or not entry.has_default else entry.value
 
     def raw(self, name: str) -> str | None:
         """The value as it was written; ``None`` when there is none or it is empty."""

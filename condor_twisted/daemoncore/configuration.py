@@ -108,6 +108,7 @@ class ConfigurationRequest:
         evaluate: The evaluator for expressions.
         search_order: Where to look when nothing names a file.
         keep_defaults: Keep assignments that equal the compiled-in default.
+        checked: Refuse values that make no sense; who only shows them need not.
     """
 
     subsystem: str
@@ -120,6 +121,7 @@ class ConfigurationRequest:
     evaluate: Evaluate = evaluate_expression
     search_order: tuple[str, ...] = SEARCH_ORDER
     keep_defaults: bool = False
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ class _Reading:
         if embedded:
             self._without_directories()
         settings = Settings(self._definitions)
-        self._check(settings)
+        if self._request.checked:
+            self._check(settings)
         return Configuration(
             settings,
             self._root,
@@ -263,6 +266,7 @@ class _Reading:
         if re.match(r"[0-9]+(\.[0-9]+){3}\Z", interface):
             specials["IPV4_ADDRESS"] = specials["IP_ADDRESS"] = interface
             specials["IP_ADDRESS_IS_IPV6"] = "false"
+            specials.pop("IPV6_ADDRESS", None)
         domain = self._definitions.lookup("DEFAULT_DOMAIN_NAME")
         if domain and "." not in specials["FULL_HOSTNAME"]:
             specials["FULL_HOSTNAME"] += "." + self._definitions.expand(domain)

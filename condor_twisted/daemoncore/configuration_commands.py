@@ -153,7 +153,7 @@ class ConfigurationCommands:
         writer.put_nullstr(value)
         writer.put_string(f"{found.name.upper()} = {found.value}")
         writer.put_string(str(found.origin))
-        writer.put_nullstr(default or None)
+        writer.put_nullstr(default)
         writer.put_string(f"{uses} / {references}" if references else str(uses))
 
     def _query(self, text: str, writer: MessageWriter) -> None:

@@ -82,7 +82,7 @@ class HostFacts:
             hostname=hostname.partition(".")[0],
             full_hostname=_full_hostname(hostname) if resolve else hostname,
             ipv4_address=_outgoing_address(*_ADDRESS_PROBES[0]) or "127.0.0.1",
-            ipv6_address=_outgoing_address(*_ADDRESS_PROBES[1]),
+            ipv6_address=_outgoing_address(*_ADDRESS_PROBES[1]) or _ipv6_loopback(),
             user_name=user_name,
             user_home=user_home,
             condor_home=condor_home,
@@ -120,7 +120,6 @@ class HostFacts:
             ("DETECTED_PHYSICAL_CPUS", str(self.cpu_count)),
             ("DETECTED_CORES", str(self.cpu_count)),
             ("DETECTED_CPUS", str(self.cpu_count)),
-            ("DETECTED_CPUS_LIMIT", str(self.cpu_count)),
         )
         names = ("SYSNAME", "NODENAME", "RELEASE", "VERSION", "MACHINE")
         for name, value in zip(names, self.system, strict=True):
@@ -180,6 +179,16 @@ def _outgoing_address(family: int, probe: str) -> str | None:
             return address
     except OSError:
         return None
+
+
+def _ipv6_loopback() -> str | None:
+    """The loopback address, where there is any IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probing:
+            probing.bind(("::1", 0))
+    except OSError:
+        return None
+    return "::1"
 
 
 def _cpu_count() -> int:
