@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from interop import pool, queries, security, volume
+from interop import administration, pool, queries, security, volume
 from interop.chroots import SUITES, find_chroot
 from interop.configurations import check_configurations
 from interop.errors import CannotRun
@@ -30,7 +30,7 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("configurations", "queries", "security", "pool")
+_PHASES = ("configurations", "administration", "queries", "security", "pool")
 
 
 class _Run:
@@ -56,11 +56,21 @@ class _Run:
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
         {
+            "administration": self._administration,
             "configurations": self._configurations,
             "queries": self._queries,
             "security": self._security,
             "pool": self._pool,
         }[name]()
+
+    def _administration(self) -> None:
+        self._both(
+            "administration",
+            lambda kind, sandbox: administration.administer(
+                kind, sandbox, self._report
+            ),
+            administration.compare,
+        )
 
     def _configurations(self) -> None:
         if self._suite != SUITES[0]:

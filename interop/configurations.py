@@ -16,7 +16,7 @@ from interop.peers import our_environment, our_tool_command
 from interop.report import Report
 from interop.sandbox import Result, Sandbox
 
-__all__ = ["check_configurations"]
+__all__ = ["check_configurations", "check_same"]
 
 _OF_THE_HOST = re.compile(
     r"(OPSYS|UTSNAME_|PID\b|PPID\b|PYTHON3|CONDOR_BUILD_PLATFORM\b|CONDOR_VERSION\b)"
@@ -60,7 +60,10 @@ _SHOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("specials.conf", ("use", "FEATURE")),
     ("specials.conf", ("use", "NOSUCH")),
     ("specials.conf", ("use", "ROLE:NoSuch")),
-    *((f"error-{what}.conf", ("A",)) for what in ("endif", "include", "operator", "use")),
+    *(
+        (f"error-{what}.conf", ("A",))
+        for what in ("endif", "include", "operator", "use")
+    ),
 )
 """File, and what is asked of it."""
 
@@ -92,9 +95,9 @@ def check_configurations(sandbox: Sandbox, report: Report) -> None:
             )
             if name.startswith("error-"):
                 continue
-            _check_same(report, label, *map(_lines, (real.output, ours.output)))
+            check_same(report, label, real.output, ours.output)
             said = f"{label}: what is said of it"
-            _check_same(report, said, *map(_lines, (real.errors, ours.errors)))
+            check_same(report, said, real.errors, ours.errors)
 
 
 class _Both:
@@ -139,13 +142,24 @@ def _check_dump(both: _Both, case: Case, report: Report) -> None:
                 f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
             )
             return
-        _check_same(report, label, _blocks(real.output), _blocks(ours.output))
+        check_same(report, label, _blocks(real.output), _blocks(ours.output))
 
 
-def _check_same(
-    report: Report, label: str, real: Sequence[str], ours: Sequence[str]
+def check_same(
+    report: Report, label: str, real: Sequence[str] | str, ours: Sequence[str] | str
 ) -> None:
-    """Record whether both said the same, in the same order."""
+    """Record whether both said the same, in the same order.
+
+    Args:
+        report: Gets the check.
+        label: What is compared.
+        real: What the real side said: a text, or its parts.
+        ours: What ours said.
+    """
+    if isinstance(real, str):
+        real = _lines(real)
+    if isinstance(ours, str):
+        ours = _lines(ours)
     changes = difflib.unified_diff(real, ours, "real", "ours", lineterm="", n=0)
     shown = [line for line in changes if not line.startswith("@@")]
     report.check(label, not shown, "\n".join(shown[:_SHOWN_LINES]))
@@ -162,5 +176,3 @@ def _blocks(output: str) -> list[str]:
 def _lines(text: str) -> list[str]:
     """The lines of an output, without what differs from version to version."""
     return _VERSION.sub("$CondorVersion$", comparable(text)).splitlines()
-
-

@@ -25,9 +25,7 @@ CORPUS = Path(__file__).resolve().parent.parent / "tests" / "config" / "corpus"
 _DIRECTIVE = re.compile(r"#: ([a-z-]+) ?(.*)")
 _BLOCK = re.compile(r"(\S+) (?:=|@=)")
 _TEMPLATE_LINE = re.compile(r"(, use [A-Za-z]+:\w+)\+\d+")
-_CHANCE = re.compile(
-    r"(# expanded: \(.*LastPeriodicCheckpoint.* \+ )-?\d+( \* 60 )?\)"
-)
+_CHANCE = re.compile(r"(# expanded: \(.*LastPeriodicCheckpoint.* \+ )-?\d+( \* 60 )?\)")
 
 
 @dataclass(slots=True)

@@ -192,18 +192,21 @@ class ConfigurationParser:
         self.included: list[str] = []
         """Files and commands that were read on the way, in order."""
 
-    def parse(self, text: str, source: str, depth: int = 0) -> None:
+    def parse(
+        self, text: str, source: str, depth: int = 0, *, first_line: int = 1
+    ) -> None:
         """Read one text.
 
         Args:
             text: Statements.
             source: What errors and origins call the text.
             depth: How deep in includes the text is.
+            first_line: The number of its first line.
 
         Raises:
             ConfigError: A statement is wrong; the error names source and line.
         """
-        self._parse(text, _Place(source, depth))
+        self._parse(text, _Place(source, depth), first_line)
 
     def apply_metaknob(self, category: str, use: str, source: str) -> None:
         """Apply templates, as ``use CATEGORY : USE`` in ``source`` would.
@@ -213,12 +216,13 @@ class ConfigurationParser:
         """
         self._use(category, use, _Place(source, 1, 0))
 
-    def _parse(self, text: str, place: _Place) -> None:
+    def _parse(self, text: str, place: _Place, first_line: int = 1) -> None:
         self.definitions.sources.setdefault(place.source)
         conditions = ConditionStack()
         here: _HereValue | None = None
         number = 0
-        for number, line in logical_lines(text):
+        for counted, line in logical_lines(text):
+            number = counted - 1 + first_line
             if not line or line.startswith("#"):
                 continue
             at = self._at(place, number)

@@ -267,6 +267,10 @@ class _Reading:
             specials["IPV4_ADDRESS"] = specials["IP_ADDRESS"] = interface
             specials["IP_ADDRESS_IS_IPV6"] = "false"
             specials.pop("IPV6_ADDRESS", None)
+        for family in ("4", "6"):
+            enabled = self._text(f"ENABLE_IPV{family}").lower()
+            if enabled.startswith(("f", "0")):
+                specials.pop(f"IPV{family}_ADDRESS", None)
         domain = self._definitions.lookup("DEFAULT_DOMAIN_NAME")
         if domain and "." not in specials["FULL_HOSTNAME"]:
             specials["FULL_HOSTNAME"] += "." + self._definitions.expand(domain)
@@ -409,8 +413,12 @@ class _Reading:
     def _read_remote(self) -> None:
         if self._remote is None:
             return
-        for each in self._remote.load(Settings(self._definitions)):
-            self._parser.parse(each.text, each.source)
+        settings = Settings(self._definitions)
+        given = settings.with_assignments(dict(self._request.assignments))
+        for each in self._remote.load(given):
+            # A line that is in no file is line 0, as HTCondor counts.
+            first = 0 if each.source.startswith("<") else 1
+            self._parser.parse(each.text, each.source, first_line=first)
 
     def _read_assignments(self) -> None:
         for name, value in self._request.assignments:

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.config.language import assignment_key
-from condor_twisted.config.listing import names_of, names_by_source
+from condor_twisted.config.listing import names_by_source, names_of
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.constants.permissions import Permission

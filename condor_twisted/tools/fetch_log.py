@@ -157,7 +157,7 @@ async def _fetch(options: _Options, locator: DaemonLocator, reactor: Any) -> int
     try:
         channel = await locator.pool.client.start(daemon.address, Command.DC_FETCH_LOG)
     except (CondorTwistedError, ConnectError, DNSLookupError) as error:
-        warn(f"couldn't connect to daemon {host} at {daemon.address}\n{error}")
+        warn(f"couldn't connect to daemon {host} at {daemon.address}: {error}")
         return FAILED
     what = _PLAIN
     if log in ("HISTORY", "STARTD_HISTORY"):

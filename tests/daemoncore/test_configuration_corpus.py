@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from interop.corpus import Case, blocks_of, comparable, copy_corpus, read_cases
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.listing import dump_text
@@ -19,6 +18,7 @@ from condor_twisted.daemoncore.configuration import (
 )
 from condor_twisted.daemoncore.host_facts import HostFacts
 from condor_twisted.errors import ConfigError
+from interop.corpus import Case, blocks_of, comparable, copy_corpus, read_cases
 
 EXPECTED = Path(__file__).parents[1] / "config" / "corpus" / "expected.json"
 _DIRECTORY = "@DIR@/"
@@ -102,7 +102,7 @@ class CorpusTests(SynchronousTestCase):
             expected = self.expected[case.name]
             if not expected["exit_code"]:
                 continue
-            error = self.failUnlessRaises(ConfigError, self.read, case)
+            error = self.assertRaises(ConfigError, self.read, case)
             lines = re.findall(r"Configuration Error Line (\d+)", expected["errors"])
             if lines:
                 self.assertEqual(error.line, int(lines[-1]), case.name)

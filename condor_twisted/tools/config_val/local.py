@@ -21,7 +21,7 @@ from condor_twisted.daemoncore.configuration import (
     ConfigurationRequest,
     read_configuration,
 )
-from condor_twisted.tools.config_val.options import ConfigValOptions
+from condor_twisted.tools.config_val.options import USE, ConfigValOptions
 from condor_twisted.tools.config_val.templates import show_template
 from condor_twisted.tools.running import DONE, FAILED, warn
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
@@ -116,8 +116,10 @@ def _obsolete() -> dict[str, frozenset[str]]:
 def _show(options: ConfigValOptions, settings: Settings, word: str) -> bool:
     """Print one value; whether there is any."""
     out = sys.stdout
-    if word.startswith("^"):
-        show_template(word[1:], expand=options.expanded, verbose=options.verbose)
+    if word.startswith(USE):
+        show_template(
+            word[len(USE) :], expand=options.expanded, verbose=options.verbose
+        )
         return True
     if options.macro:
         text = settings.expand(word)
@@ -160,5 +162,3 @@ def _show_sources(configuration: Configuration) -> None:
         sys.stdout.write("".join(f"\t{name}\n" for name in files))
         sys.stdout.flush()
         warn("")
-
-

@@ -16,7 +16,10 @@ from condor_twisted.tools.option_table import (
     take_values,
 )
 
-__all__ = ["USAGE", "ConfigValOptions", "parse_options"]
+__all__ = ["USAGE", "USE", "ConfigValOptions", "parse_options"]
+
+#: Begins a word that is a template; no name has a blank.
+USE: Final = "use "
 
 _OPTIONS: Final = (
     Option("name", 1, values=("a daemon",)),
@@ -110,7 +113,7 @@ Changes, which count from the daemon's next reconfiguration on:
 class ConfigValOptions:
     """A command line."""
 
-    #: Names, settings, or templates with ``^`` in front.
+    #: Names, settings, or templates with `USE` in front.
     words: list[str] = field(default_factory=list)
     name: str | None = None
     address: str | None = None
@@ -164,7 +167,7 @@ def parse_options(arguments: list[str]) -> ConfigValOptions:
         at += 1
         if not argument.startswith("-"):
             if argument.lower() == "use":
-                options.words.append("^" + "".join(arguments[at : at + 1]))
+                options.words.append(f"{USE}{''.join(arguments[at : at + 1])}")
                 if at >= len(arguments) or arguments[at].startswith("-"):
                     raise UsageError(
                         "use should be followed by a category or category:option "

@@ -22,7 +22,7 @@ from condor_twisted.config.language import assignment_key
 from condor_twisted.config.listing import assignment_text, comment_text
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import DaemonNotFound
-from condor_twisted.tools.config_val.options import ConfigValOptions
+from condor_twisted.tools.config_val.options import USE, ConfigValOptions
 from condor_twisted.tools.running import DONE, FAILED, warn
 from condor_twisted.wire.messages import MessageReader
 
@@ -30,6 +30,7 @@ __all__ = ["RemoteConfigVal"]
 
 _ANSWER_SECONDS: Final = 30.0
 _NAME = re.compile(r"[A-Za-z0-9_.]+\Z")
+_NO_DETAILS: Final = " # the remote HTCondor version does not support -raw or -verbose"
 _RUNTIME: Final = frozenset({"rset", "runset"})
 
 
@@ -93,7 +94,7 @@ class RemoteConfigVal:
             )
         if options.dump:
             sys.stdout.write(
-                f"# Configuration from {kind.word} on {self._daemon.name or ''} "
+                f"# Configuration from {kind.word} on {self._daemon.name or '(null)'} "
                 f"{self._daemon.address}\n"
             )
         if options.edit is not None:
@@ -136,8 +137,8 @@ class RemoteConfigVal:
     async def _show(self, word: str) -> bool:
         """Print what is asked of one name; whether it has a value."""
         options = self._options
-        if word.startswith("^"):
-            warn(f"remote query not supported for use {word[1:]}")
+        if word.startswith(USE):
+            warn(f"remote query not supported for {word}")
             return False
         told = await self._told(word)
         value = told.value
@@ -154,6 +155,8 @@ class RemoteConfigVal:
             sys.stdout.write(assignment_text(name, value) + "\n")
         else:
             sys.stdout.write(f"{value}\n")
+        if not told.raw and (options.raw or options.verbose):
+            sys.stdout.write(_NO_DETAILS)
         if options.verbose:
             sys.stdout.write(self._details(told) + "\n")
         return value is not None
@@ -338,14 +341,10 @@ class RemoteConfigVal:
         reader = await self._ask(number, key, setting if sets else "")
         verb = "set" if sets else "unset"
         if reader.get_int() < 0:
-            warn(
-                f'Attempt to {verb} configuration "{setting}" on {self} failed.'
-            )
+            warn(f'Attempt to {verb} configuration "{setting}" on {self} failed.')
             return False
         sys.stdout.write(
             f'Successfully {verb} configuration "{setting}" on {self}. The '
             "change will take effect on the next condor_reconfig.\n"
         )
         return True
-
-

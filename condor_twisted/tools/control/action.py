@@ -120,18 +120,14 @@ def plan(options: ControlOptions) -> list[Action]:
         return [action]
     named = None if options.daemon is None else options.daemon.lower()
     told = ["startd", "schedd"]
-    if action.number in _ONE_OFF.values():
-        told = [each for each in told if each == named]
-    elif named is not None:
+    if action.number in _ONE_OFF.values() or named is not None:
         told = [each for each in told if each == named]
     number = (
         _C.DC_SET_PEACEFUL_SHUTDOWN
         if options.how == "peaceful"
         else _C.DC_SET_FORCE_SHUTDOWN
     )
-    before = [
-        Action(options, kind_named(each), number, lenient=True) for each in told
-    ]
+    before = [Action(options, kind_named(each), number, lenient=True) for each in told]
     return [*before, action]
 
 

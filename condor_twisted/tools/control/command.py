@@ -108,6 +108,8 @@ class Controller:
         names = [each for each in options.targets if not each.startswith("<")]
         daemons = await self._resolved(action, names)
         for target in options.targets:
+            if action.lenient:
+                break  # who is called by address gets the whole request itself
             if target.startswith("<") and self._is_address(target):
                 kind = kind_named(options.daemon or "any")
                 daemons.append(FoundDaemon(kind, target))
