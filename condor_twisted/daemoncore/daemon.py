@@ -42,6 +42,7 @@ from condor_twisted.daemoncore.command_table import CommandTable, declared_comma
 from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
 from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.log_commands import LogCommands
+from condor_twisted.daemoncore.log_setup import LogCare, reopen_logs
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.own_process import (
     banner,
@@ -148,6 +149,7 @@ class Daemon(MultiService):
         self._accept_pause: IDelayedCall | None = None
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
+        self._log_care: LogCare | None = None
         for kind in (BuiltinCommands, ConfigurationCommands, LogCommands):
             for registration in declared_commands(kind(self)):
                 self.table.add(registration)
@@ -245,7 +247,10 @@ class Daemon(MultiService):
             CannotListenError: The port is taken.
         """
         if self.log_observer is not None:
-            self.log_observer.write("\n".join(banner(self.settings)))
+            observer = self.log_observer
+            lines = banner(self.settings, observer.last_touched_unix)
+            observer.write("\n".join(lines))
+            observer.write(f"Daemon Log is logging: {observer.flags.describe()}")
         try:
             self._open()
         except (ConfigError, CannotListenError, OSError) as error:
@@ -356,6 +361,8 @@ class Daemon(MultiService):
             if timer is not None and timer.active():
                 timer.cancel()
         self._housekeeping = self._accept_pause = None
+        if self._log_care is not None:
+            self._log_care.stop()
         if server is not None:
             server.close()
         return succeed(None) if ports is None else ports.close()
@@ -379,6 +386,9 @@ class Daemon(MultiService):
         flags = DebugFlags.from_settings(self.settings)
         if self.log_observer is not None:
             self.log_observer.flags = flags
+            if self._log_care is None:
+                self._log_care = LogCare(self.log_observer, self.reactor)
+            self._log_care.start(self.settings)
         if self.server is not None:
             self.server.log_commands = flags.wants("D_COMMAND")
 
@@ -431,6 +441,8 @@ class Daemon(MultiService):
             security.reconfigure(self.settings)
             try:
                 self.reconfigured()
+                if self.log_observer is not None:
+                    reopen_logs(self.log_observer, self.settings)
             except Exception:
                 security.reconfigure(old)
                 raise

@@ -29,7 +29,7 @@ from condor_twisted.daemoncore.configuration import (
     read_configuration,
 )
 from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.logs import open_log
+from condor_twisted.daemoncore.log_setup import open_log
 from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.errors import ConfigError
 
