@@ -79,9 +79,7 @@ def settle_in(settings: Settings) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def banner(
-    settings: Settings, last_touched_unix: float | None = None
-) -> Iterator[str]:
+def banner(settings: Settings, last_touched_unix: float | None = None) -> Iterator[str]:
     """The lines that a daemon's log begins with; tools look for some of them.
 
     Args:

@@ -99,9 +99,7 @@ class LogSetupTests(SynchronousTestCase):
         observer.write("two")
         reopen_logs(
             observer,
-            self.settings(
-                COLLECTOR_LOG="$(LOG)/Other", COLLECTOR_LOG_FORMAT="JSON"
-            ),
+            self.settings(COLLECTOR_LOG="$(LOG)/Other", COLLECTOR_LOG_FORMAT="JSON"),
         )
         observer.write("three")
         self.assertEqual(self.texts("CollectorLog"), ["one", "two"])

@@ -88,7 +88,7 @@ class Controller:
     def __init__(self, options: ControlOptions, locator: DaemonLocator) -> None:
         self._options = options
         self._locator = locator
-        self._called: set[str] = set()
+        self._called: set[tuple[str, Command]] = set()
         self._code = DONE
 
     async def run(self) -> int:
@@ -224,10 +224,10 @@ class Controller:
 
     async def _call(self, action: Action, daemon: FoundDaemon) -> None:
         """Send the command to one daemon, once, and say so."""
-        if daemon.address in self._called and not action.lenient:
-            return
-        self._called.add(daemon.address)
         number = action.number_for(daemon.kind)
+        if (daemon.address, number) in self._called:
+            return
+        self._called.add((daemon.address, number))
         title = title_of(self._options, number)
         try:
             channel = await self._locator.pool.client.start(daemon.address, number)
