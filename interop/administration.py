@@ -121,10 +121,10 @@ def administer(kind: Kind, sandbox: Sandbox, report: Report) -> Administered:
     knobs = _knobs(sandbox, kind)
     with start(kind, sandbox, knobs) as collector:
         run = _Run(collector, report, seen)
-        for words in _ASKED:
-            run.both("config-val", *words)
-        for words in _CHANGED:
-            run.both("config-val", *words)
+        for question in _ASKED:
+            run.both("config-val", *question)
+        for setting in _CHANGED:
+            run.both("config-val", *setting)
         run.both("config-val", *_AT, *_CHANGES_SEEN)
         run.both("reconfig", "-addr", _SINFUL)
         run.settle()
@@ -136,7 +136,8 @@ def administer(kind: Kind, sandbox: Sandbox, report: Report) -> Administered:
         run.both("config-val", *_AT, *_CHANGES_SEEN)
         for name in _LOGS:
             run.fetch(name)
-    for number, (tool, *words) in enumerate(_STOPS):
+    for number, (tool, *rest) in enumerate(_STOPS):
+        words = tuple(rest)
         for ours in (False, True):
             work = sandbox.work / f"stop-{number}-{'ours' if ours else 'real'}"
             work.mkdir()
@@ -144,7 +145,7 @@ def administer(kind: Kind, sandbox: Sandbox, report: Report) -> Administered:
                 Sandbox(sandbox.root, work) as another,
                 start(kind, another, OPEN_POLICY) as collector,
             ):
-                _Run(collector, report, seen).stop(tool, tuple(words), ours=ours)
+                _Run(collector, report, seen).stop(tool, words, ours=ours)
     return seen
 
 

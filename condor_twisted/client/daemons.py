@@ -97,7 +97,7 @@ class FoundDaemon:
     ad: WireAd | None = None
 
     def __str__(self) -> str:
-        """What tools call it: ``local master``, ``schedd NAME``, ``daemon at <...>``."""
+        """What tools call it: ``local master``, ``schedd NAME``, ``daemon at <..>``."""
         word = "daemon" if self.kind.word == "any" else self.kind.word
         if self.is_local:
             return f"local {word}"

@@ -29,6 +29,7 @@ COMMANDS: Final = (
     ("on", "condor_twisted.tools.on", "turn daemons on"),
     ("reconfig", "condor_twisted.tools.reconfig", "have configurations read again"),
     ("restart", "condor_twisted.tools.restart", "restart daemons"),
+    ("who", "condor_twisted.tools.who.command", "show this host's jobs and daemons"),
 )
 
 

@@ -89,8 +89,8 @@ class RemoteConfigVal:
             return FAILED
         if options.evaluate and self._daemon.ad is None:
             warn(
-                f"Warning: Classad for {kind.word} daemon '{self._daemon.name or ''}' is "
-                "null, will evaluate expressions against empty classad"
+                f"Warning: Classad for {kind.word} daemon '{self._daemon.name or ''}' "
+                "is null, will evaluate expressions against empty classad"
             )
         if options.dump:
             sys.stdout.write(

@@ -62,9 +62,8 @@ def _lines(body: str, expand: bool, verbose: bool, depth: int = 20) -> Iterator[
     """The statements of a template, and of those that it uses."""
     for line in body.split("\n"):
         match = _USE.match(line)
-        if match is None or verbose or not expand:
-            if line.strip():
-                yield line
+        if (match is None or verbose or not expand) and line.strip():
+            yield line
         if match is None or not expand or not depth:
             continue
         if verbose:

@@ -1,4 +1,4 @@
-"""Tests of ``condor_twisted.tools.config_val``; interop holds it against the real one."""
+"""Tests of ``condor_twisted.tools.config_val``."""
 
 from __future__ import annotations
 
