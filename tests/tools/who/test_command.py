@@ -71,8 +71,10 @@ class WhoTests(ToolTestCase):
         self.assertTrue(columns.startswith("OWNER   CLIENT    SLOT JOB   RUNTIME"))
         self.assertEqual(
             row.split(),
-            ["me@here", "127.0.0.1", "1_2", "1.0", "1+01:01:01", str(os.getpid())]
-            + [os.getcwd()],
+            [
+                *("me@here", "127.0.0.1", "1_2", "1.0", "1+01:01:01"),
+                *(str(os.getpid()), os.getcwd()),
+            ],
         )
         self.assertEqual(self.who("-long", "-verbose"), 0)
         self.assertIn('JobId = "1.0"', self.out.text)
