@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from condor_twisted.daemoncore.system_names import release_name, system_names
+
 __all__ = ["HostFacts"]
 
 _ADDRESS_PROBES: Final = (
@@ -40,6 +42,7 @@ class HostFacts:
         memory_mebibytes: Physical memory.
         system: What ``uname`` says: sysname, nodename, release, version, machine.
         python: Path of a Python 3 interpreter.
+        release: The long name of the system's release; empty to say nothing of it.
     """
 
     hostname: str = "localhost"
@@ -60,6 +63,7 @@ class HostFacts:
         default=("Linux", "localhost", "", "", "x86_64")
     )
     python: str | None = None
+    release: str = ""
 
     @classmethod
     def detect(cls, *, resolve: bool = True) -> HostFacts:
@@ -101,6 +105,7 @@ class HostFacts:
                 uname.machine,
             ),
             python=_python(),
+            release=release_name(),
         )
 
     def detected(self) -> Iterator[tuple[str, str]]:
@@ -124,6 +129,8 @@ class HostFacts:
         names = ("SYSNAME", "NODENAME", "RELEASE", "VERSION", "MACHINE")
         for name, value in zip(names, self.system, strict=True):
             yield f"UTSNAME_{name}", value
+        if self.release:
+            yield from system_names(self.release)
         if self.python is not None:
             yield "PYTHON3", self.python
 
