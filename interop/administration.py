@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interop.configurations import check_same
-from interop.peers import ADDRESS, OPEN_POLICY, Collector, Kind, start
+from interop.peers import ADDRESS, OPEN_POLICY, RAW, Collector, Kind, start
 from interop.report import Report
 from interop.sandbox import Result, Sandbox, wait_until
 
@@ -70,6 +70,25 @@ _CHANGES_SEEN = (
 
 _LOGS = ("COLLECTOR", "COLLECTOR.old", "NO_SUCH", "MASTER")
 
+
+_SEALS: Mapping[str, Mapping[str, str]] = {
+    "raw": RAW,
+    **{
+        f"under {method}": {
+            "SEC_CLIENT_ENCRYPTION": "REQUIRED",
+            "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+            "SEC_CLIENT_CRYPTO_METHODS": method,
+        }
+        for method in ("AES", "BLOWFISH", "3DES")
+    },
+    "under MD5": {
+        "SEC_CLIENT_ENCRYPTION": "NEVER",
+        "SEC_CLIENT_INTEGRITY": "REQUIRED",
+        "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+        "SEC_CLIENT_CRYPTO_METHODS": "BLOWFISH",
+    },
+}
+"""What protects a file on its way; each moves it in another form."""
 
 _STOPS = (
     ("off", "-addr", _SINFUL),
@@ -137,6 +156,8 @@ def administer(kind: Kind, sandbox: Sandbox, report: Report) -> Administered:
         run.both("config-val", *_AT, *_CHANGES_SEEN)
         for name in _LOGS:
             run.fetch(name)
+        for seal, seal_knobs in _SEALS.items():
+            run.fetch("COLLECTOR", seal, seal_knobs)
     for number, (tool, *rest) in enumerate(_STOPS):
         words = tuple(rest)
         for ours in (False, True):
@@ -198,16 +219,29 @@ class _Run:
         texts = [self._plain(each.output).replace('2"', '"') for each in said]
         check_same(self._report, label, *texts)
 
-    def fetch(self, name: str) -> None:
-        """Fetch a log with both tools: the file as it is, or nothing."""
+    def fetch(
+        self, name: str, seal: str = "", knobs: Mapping[str, str] | None = None
+    ) -> None:
+        """Fetch a log with both tools: the file as it is, or nothing.
+
+        Args:
+            name: The log.
+            seal: What protects it on its way, for the report.
+            knobs: The tools' configuration for that.
+        """
         words = ("-collector", ADDRESS, name)
-        real, ours = (self._do("fetch-log", words, ours=each) for each in (False, True))
-        label = f"{self._collector.kind.name}: fetch-log {' '.join(words)}"
+        real, ours = (
+            self._do("fetch-log", words, ours=each, knobs=knobs)
+            for each in (False, True)
+        )
+        label = f"{self._collector.kind.name}: fetch-log {' '.join(words)} {seal}"
         self._report.check(
             f"{label}: exit code",
             bool(real.exit_code) is bool(ours.exit_code),
             f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
         )
+        if seal:
+            self._report.check(f"{label}: it comes", not real.exit_code, real.errors)
         # The second fetch is in the log that it brings.
         first, second = (each.output.splitlines() for each in (real, ours))
         count = min(len(first), len(second), _LOG_LINES)
@@ -243,10 +277,17 @@ class _Run:
         )
         return asked.exit_code != 0
 
-    def _do(self, tool: str, words: tuple[str, ...], *, ours: bool) -> Result:
+    def _do(
+        self,
+        tool: str,
+        words: tuple[str, ...],
+        *,
+        ours: bool,
+        knobs: Mapping[str, str] | None = None,
+    ) -> Result:
         if ours:
-            return self._collector.our_tool(tool, *words)
-        return self._collector.tool(_TOOLS[tool], *words)
+            return self._collector.our_tool(tool, *words, knobs=knobs)
+        return self._collector.tool(_TOOLS[tool], *words, knobs=knobs)
 
     def _plain(self, text: str) -> str:
         """Output without the places of one run, and without how often something was."""
