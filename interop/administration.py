@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from interop.configurations import check_same
+from interop.our_tools import TRUSTING
 from interop.peers import ADDRESS, OPEN_POLICY, RAW, Collector, Kind, start
 from interop.report import Report
 from interop.sandbox import Result, Sandbox, wait_until
@@ -286,7 +287,9 @@ class _Run:
         knobs: Mapping[str, str] | None = None,
     ) -> Result:
         if ours:
-            return self._collector.our_tool(tool, *words, knobs=knobs)
+            return self._collector.our_tool(
+                tool, *words, knobs={**TRUSTING, **(knobs or {})}
+            )
         return self._collector.tool(_TOOLS[tool], *words, knobs=knobs)
 
     def _plain(self, text: str) -> str:
