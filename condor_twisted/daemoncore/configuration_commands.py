@@ -18,9 +18,11 @@ handle_config``; ``daemon_core.cpp: CheckConfigSecurity``.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from condor_twisted.classad.wire_ad import WireAd
@@ -34,7 +36,7 @@ from condor_twisted.daemoncore.remote_configuration import settable_levels
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.protocols.requests import CommandRequest
-from condor_twisted.security.linear_patterns import compile_pattern
+from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
 from condor_twisted.security.pattern_syntax import PatternError
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
@@ -49,10 +51,14 @@ _log = Logger()
 _ADMINISTRATOR: Final = Permission.ADMINISTRATOR
 _MAX_NAME: Final = 1024
 _MAX_PATTERN: Final = 4096
+_MAX_STEPS: Final = 500
+_TURN_SECONDS: Final = 0.02
+_MAX_TURNS: Final = 50
 _MAX_SETTING_BYTES: Final = 2 << 20
 _SUMMARY: Final = ".*|.summary"
 #: What the tool prints of a pattern that cannot be used is PCRE's number for it.
 _BAD_PATTERN: Final = 100
+_MATCH_LIMIT: Final = -47
 _ANY_LEVEL: Final = tuple(
     each for each in Permission if each.name not in ("ALLOW", "DEFAULT", "CLIENT")
 )
@@ -64,6 +70,19 @@ def _without_secrets(settings: Settings) -> Settings:
     """The settings for somebody who may not see secrets, nor refer to them."""
     hidden = [each.name for each in settings if _SECRET_KNOB.search(each.name)]
     return settings.with_assignments(dict.fromkeys(hidden, "")) if hidden else settings
+
+
+def _compiled(pattern: str) -> LinearPattern | None:
+    """A peer's pattern; ``None`` if it is none, or costs too much."""
+    if len(pattern) > _MAX_PATTERN:
+        return None
+    try:
+        compile_pattern(pattern, caseless=True)
+        # Around it, so that a match is never empty: an empty one would not count.
+        matching = compile_pattern(f"^.*(?:{pattern}).*$", caseless=True)
+    except PatternError:
+        return None
+    return matching if matching.steps_count <= _MAX_STEPS else None
 
 
 class ConfigurationCommands:
@@ -94,7 +113,7 @@ class ConfigurationCommands:
         max_payload_bytes=8192,
         also_asks=(_ADMINISTRATOR,),
     )
-    def config_val(self, request: CommandRequest) -> None:
+    def config_val(self, request: CommandRequest) -> Deferred[None] | None:
         """Answer the value of one knob, or one of the queries."""
         reader = request.reader()
         name = reader.get_string()
@@ -107,11 +126,14 @@ class ConfigurationCommands:
                 self._value(settings, name) if self._may_see(request, name) else None
             )
             writer.put_string("Not defined" if value is None else value)
+        elif name.partition(":")[0] == "?names":
+            return request.reply_parts(self._names(name.partition(":")[2], writer))
         elif name.startswith("?"):
             self._query(name, writer)
         else:
             self._describe(request, name, writer)
         request.reply(writer.end_of_message())
+        return None
 
     def _may_see(self, request: CommandRequest, name: str) -> bool:
         return len(name) <= _MAX_NAME and (
@@ -157,11 +179,7 @@ class ConfigurationCommands:
         writer.put_string(f"{uses} / {references}" if references else str(uses))
 
     def _query(self, text: str, writer: MessageWriter) -> None:
-        word, colon, pattern = text.partition(":")
-        if word == "?names":
-            for each in self._names(pattern if colon else ".*"):
-                writer.put_string(each)
-        elif word == "?stats":
+        if text.partition(":")[0] == "?stats":
             writer.put_string(str(self._queries_count))
             ad = WireAd.from_pairs({**self._daemon.settings.statistics()})
             writer.put_ad(ad.body)
@@ -169,24 +187,45 @@ class ConfigurationCommands:
             said = escaped(text[:64])
             writer.put_string(f"!error:unsup:1: '{said}' is not supported")
 
-    def _names(self, pattern: str) -> Iterator[str]:
+    def _names(self, pattern: str, writer: MessageWriter) -> Iterator[bytes]:
+        """The answer with the names that match, in turns; at the end the whole."""
         settings = self._daemon.settings
         if pattern.startswith(_SUMMARY):
             reader = settings.local_name or settings.subsystem
-            yield f"#{reader} {ANNOUNCED_VERSION}"
+            writer.put_string(f"#{reader} {ANNOUNCED_VERSION}")
             for source, names in names_by_source(settings):
-                yield f"#{source}"
-                yield from names
-            return
-        try:
-            if len(pattern) > _MAX_PATTERN:
-                raise PatternError("the pattern is too long")
-            matching = compile_pattern(pattern, caseless=True)
-        except PatternError:
-            yield f"!error:regex:0: error code {_BAD_PATTERN}"
-            return
-        found = [each for each in names_of(settings) if matching.search(each)]
-        yield from found or [""]
+                for each in (f"#{source}", *names):
+                    writer.put_string(each)
+        else:
+            yield from self._matching(pattern, writer)
+        yield writer.end_of_message()
+
+    def _matching(self, pattern: str, writer: MessageWriter) -> Iterator[bytes]:
+        """Write the names that match; gives ``b""`` whenever others get a turn."""
+        found: list[str] = []
+        names = names_of(self._daemon.settings)
+        if pattern in ("", ".*"):
+            found = names
+        else:
+            matching = _compiled(pattern)
+            if matching is None:
+                writer.put_string(f"!error:regex:0: error code {_BAD_PATTERN}")
+                return
+            turn_ends = time.monotonic() + _TURN_SECONDS
+            turns_left = _MAX_TURNS
+            for name in names:
+                if matching.search(name):
+                    found.append(name)
+                if time.monotonic() <= turn_ends:
+                    continue
+                turns_left -= 1
+                if not turns_left:
+                    writer.put_string(f"!error:regex:0: error code {_MATCH_LIMIT}")
+                    return
+                yield b""
+                turn_ends = time.monotonic() + _TURN_SECONDS
+        for each in found or [""]:
+            writer.put_string(each)
 
     # Changing.
 

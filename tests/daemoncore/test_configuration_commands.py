@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from typing import Any
 
 from condor_twisted.config.settings import Settings
@@ -122,6 +124,8 @@ class AskingTests(DaemonTestCase):
         self.assertIn("FOO", names)
         self.assertIn("MAX_TIME_SKIP", names)
         self.assertEqual(self.strings("?names:^foo$"), ["FOO"])
+        self.assertEqual(self.strings("?names:x*"), names)
+        self.assertEqual(self.strings("?names:"), names)
         self.assertEqual(self.strings("?names:no such name"), [""])
 
     def test_summary(self) -> None:
@@ -137,6 +141,15 @@ class AskingTests(DaemonTestCase):
             (line,) = self.strings(f"?names:{pattern}")
             self.assertEqual(line, "!error:regex:0: error code 100", pattern[:20])
         self.assertEqual(self.strings("?names:(a*)*$x"), [""])
+        self.assertEqual(
+            self.strings("?names:a{400}b{400}"), ["!error:regex:0: error code 100"]
+        )
+
+    def test_mnh_0_1_time_for_patterns(self) -> None:
+        """A pattern that takes too long is given up, names and all."""
+        times = itertools.count()
+        self.patch(time, "monotonic", lambda: float(next(times)))
+        self.assertEqual(self.strings("?names:FOO"), ["!error:regex:0: error code -47"])
 
     def test_statistics(self) -> None:
         """How large the configuration is comes as an ad."""
