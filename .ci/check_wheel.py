@@ -50,9 +50,15 @@ def main() -> None:
         )  # fmt: skip
         listing = run(python, "-m", "twisted", "--help", cwd=place)
         listing += run(str(environment / "bin" / "twistd"), "--help", cwd=place)
-        if listing.count("condor-collector") < 2:
-            sys.exit("the plugin condor-collector is not listed by twistd --help")
-        print("twistd --help: condor-collector is listed")
+        for plugin in ("condor-collector", "condor-skeleton", "condor-daemon"):
+            if listing.count(plugin) < 2:
+                sys.exit(f"the plugin {plugin} is not listed by twistd --help")
+            print(f"twistd --help: {plugin} is listed")
+        for daemon in ("collector", "skeleton"):
+            said = run(
+                str(environment / "bin" / f"condor-twisted-{daemon}"), "-v", cwd=place
+            )
+            print(f"condor-twisted-{daemon} -v: {said.splitlines()[0]}")
         print(run(python, "-c", IMPORTS, cwd=place), end="")
         run(str(environment / "bin" / "condor-twisted"), "--help", cwd=place)
         print("condor-twisted --help: fine")

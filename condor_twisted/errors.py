@@ -16,11 +16,17 @@ Whose fault is it? That is the first question, so it is the first branch::
     |   |-- AuthorizationDenied     known, but not allowed
     |   |-- SessionUnknown          a session that we do not (or no longer) have
     |   |-- TlsFailed               TLS did not come about
-    |   `-- TokenRefused            no token, or none that is accepted
+    |   |-- TokenRefused            no token, or none that is accepted
+    |   `-- TokenServiceRefused     a wish for a token that is not granted
     |-- CommandRefused              a peer turned our command down
     |-- ConfigError                 a configuration that cannot be used
     |-- ExpressionError             a ClassAd expression that does not parse
     |-- ExpressionsUnavailable      the ClassAd library is not installed here
+    |-- SpawnFailed                 a child process that did not come about
+    |   |-- ProgramNotFound         ENOENT
+    |   |-- ProgramNotPermitted     EACCES
+    |   |-- ProgramNotExecutable    ENOEXEC
+    |   `-- ArgumentsTooLong        E2BIG
     `-- HandshakeTimedOut           a deadline passed
 
 Whatever a hostile peer sends raises ``RemoteProtocolError`` or ``SecurityError``
@@ -30,10 +36,13 @@ a secret.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 __all__ = [
+    "ArgumentsTooLong",
     "AuthenticationFailed",
     "AuthorizationDenied",
     "CommandRefused",
@@ -50,11 +59,16 @@ __all__ = [
     "NoMethodSucceeded",
     "PeerClosed",
     "PolicyMismatch",
+    "ProgramNotExecutable",
+    "ProgramNotFound",
+    "ProgramNotPermitted",
     "RemoteProtocolError",
     "SecurityError",
     "SessionUnknown",
+    "SpawnFailed",
     "TlsFailed",
     "TokenRefused",
+    "TokenServiceRefused",
     "TrailingData",
 ]
 
@@ -221,6 +235,20 @@ class TokenRefused(SecurityError):
         self.reason = reason
 
 
+class TokenServiceRefused(SecurityError):
+    """A wish for a token that is not granted; the peer gets code and reason.
+
+    Args:
+        code: ``ErrorCode`` of the answer.
+        reason: ``ErrorString`` of the answer; no secret, no path of this host.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
 class CommandRefused(CondorTwistedError):
     """A peer turned our command down, or closed before it answered.
 
@@ -228,13 +256,17 @@ class CommandRefused(CondorTwistedError):
         command: The command number.
         address: Whom we asked, a sinful string.
         reason: What the peer said, or what its silence means.
+        code: The peer's own number for it, where it sent one.
     """
 
-    def __init__(self, command: int, address: str, reason: str) -> None:
+    def __init__(
+        self, command: int, address: str, reason: str, code: int | None = None
+    ) -> None:
         super().__init__(f"command {command} to {address}: {reason}")
         self.command = command
         self.address = address
         self.reason = reason
+        self.code = code
 
 
 class DaemonNotFound(CondorTwistedError):
@@ -282,3 +314,82 @@ class HandshakeTimedOut(CondorTwistedError):
         super().__init__(f"{what} did not finish within {timeout_seconds:g} s")
         self.what = what
         self.timeout_seconds = timeout_seconds
+
+
+class SpawnFailed(CondorTwistedError):
+    """A child process did not come about; nothing of it is left.
+
+    Args:
+        program: What was to be executed.
+        error_number: The ``errno`` of what failed; 0 where there is none.
+        operation: What failed: ``exec``, ``chdir``, ``setrlimit``, ...
+        reason: What the system calls this error.
+        advice: What to do about it.
+    """
+
+    #: The ``errno`` that is always this class.
+    number: ClassVar[int] = 0
+    _advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        program: str,
+        error_number: int,
+        operation: str,
+        reason: str = "",
+        advice: str = "",
+    ) -> None:
+        name = errno.errorcode.get(error_number, "")
+        parts = [f"{program} cannot be started: {operation}"]
+        if name:
+            parts.append(f": {reason} ({name})" if reason else f": {name}")
+        if said := advice or self._advice:
+            parts.append(f"; {said}")
+        super().__init__("".join(parts))
+        self.program = program
+        self.error_number = error_number
+        self.operation = operation
+
+    @classmethod
+    def of(
+        cls,
+        program: str,
+        error_number: int,
+        operation: str,
+        reason: str = "",
+        advice: str = "",
+    ) -> SpawnFailed:
+        """The exception for an ``errno``: of a subclass where the program failed."""
+        if operation == "exec":
+            for kind in cls.__subclasses__():
+                if kind.number == error_number:
+                    return kind(program, error_number, operation, reason, advice)
+        return cls(program, error_number, operation, reason, advice)
+
+
+class ProgramNotFound(SpawnFailed):
+    """``ENOENT``: there is no such program, or its interpreter is not there."""
+
+    number = errno.ENOENT
+    _advice = "is there such a file, and the interpreter that its first line names?"
+
+
+class ProgramNotPermitted(SpawnFailed):
+    """``EACCES``: the program, or a directory on the way, must not be executed."""
+
+    number = errno.EACCES
+    _advice = "may the child's user execute this file and search its directories?"
+
+
+class ProgramNotExecutable(SpawnFailed):
+    """``ENOEXEC``: the file is no program of this machine."""
+
+    number = errno.ENOEXEC
+    _advice = "a script needs a first line #!INTERPRETER, a binary this machine's form"
+
+
+class ArgumentsTooLong(SpawnFailed):
+    """``E2BIG``: arguments and environment are longer than the system takes."""
+
+    number = errno.E2BIG
+    _advice = "shorten the arguments or the environment"

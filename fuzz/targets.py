@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.python.failure import Failure
+
 from condor_twisted.config.settings import Settings
+from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
+from condor_twisted.errors import CondorTwistedError, RemoteProtocolError, SecurityError
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import Host
-from condor_twisted.security.commands import CommandRules
+from condor_twisted.protocols.requests import CommandRequest
+from condor_twisted.security.commands import DC_SEC_QUERY, CommandRules
 from condor_twisted.security.context import SecurityState
+from condor_twisted.security.credentials import Credentials
+from condor_twisted.security.explanation import explain_client, read_explanation
 from condor_twisted.security.facts import HostFacts
+from condor_twisted.security.negotiation import CommandStart, NegotiationRecord
+from condor_twisted.security.peer import Peer, Transport
+from condor_twisted.security.tokens import SigningKey
 from condor_twisted.testing.reactor import blocking_at_once
+from condor_twisted.wire.ciphers import CfbCipher
 from fuzz import seeds
 from fuzz.house import OPEN, SECURE, House, ad_bytes, command_bytes, frame
 from fuzz.mutations import expression, mutate
@@ -208,7 +222,7 @@ class Tampering(Target):
         return bytes(self.chance.randrange(256) for _ in range(12))
 
     def give(self, data: bytes) -> None:
-        """One negotiation and its query."""
+        """One negotiation and its query; every other one asks for reasons instead."""
         method = ("FS", "CLAIMTOBE", "ANONYMOUS")[data[0] % 3]
         reactor: Any = self.house.reactor
         security = SecurityState(
@@ -222,10 +236,12 @@ class Tampering(Target):
             unix_time=lambda: 1_700_000_000,
         )
         opener = CommandOpener(reactor, security, Host(reactor, blocking_at_once))
-        opened = opener.open(
-            str(self.house.collector.address), Command.QUERY_MASTER_ADS
-        )
-        opened.addErrback(lambda _: None)
+        command, record = Command.QUERY_MASTER_ADS, NegotiationRecord()
+        start = CommandStart(command, record=record)
+        if data[7] % 2:
+            start = CommandStart(DC_SEC_QUERY, command, explain=True, record=record)
+        opened = opener.open(str(self.house.collector.address), command, start=start)
+        opened.addErrback(_documented)
         reactor.advance(0)
         ends = list(self.house.transports)
         if ends:
@@ -236,6 +252,14 @@ class Tampering(Target):
             reactor.flush()
         opener.close()
         reactor.flush()
+        explain_client(security, record)
+        if record.verdict is not None:
+            read_explanation(record.verdict)
+
+
+def _documented(failure: Failure) -> None:
+    """Let an error of a client pass that callers are told to expect."""
+    failure.trap(CondorTwistedError, ConnectError, ConnectionClosed)
 
 
 def _tamper(transport: Any, plan: bytes) -> None:
@@ -253,6 +277,107 @@ def _tamper(transport: Any, plan: bytes) -> None:
     transport.write = changed
 
 
+class _Answers:
+    """A channel that drops what is answered."""
+
+    encrypted = False
+    secrets: CfbCipher | None = None
+    is_open = True
+
+    def send_message(self, payload: bytes) -> None:
+        """Drop it."""
+
+    def send_parts(self, parts: Iterable[bytes]) -> Deferred[None]:
+        """Nobody answers in parts here."""
+        raise AssertionError("an answer in parts")
+
+
+class Tokens(Target):
+    """Token commands of peers who have proved who they are, with ads of all kinds."""
+
+    name = "tokens"
+
+    def keep(self) -> None:
+        """Give the collector a key to sign with."""
+        security = self.house.collector.security
+        assert security is not None, "the collector runs"
+        key = SigningKey("POOL", bytes(32))
+        security.credentials = Credentials(signing_keys={key.name: key})
+        security.trust_domain = "example"
+
+    def make(self) -> bytes:
+        """Who asks, and a command with an ad of what such ads have, and more."""
+        chance = self.chance
+        values = (
+            b'"0000001"',
+            b'"condor@example"',
+            b'"host-%d"' % chance.randrange(300),
+            b'"ADVERTISE_STARTD"',
+            b'"198.51.100.0/24"',
+            b"%d" % chance.choice((-1, 0, 60, 2**31, 2**63 - 1)),
+            b'"%s"' % (b"x" * chance.choice((0, 300, 2000))),
+            expression(chance).encode(),
+        )
+        lines = [
+            name + b" = " + chance.choice(values).replace(b"\0", b"")
+            for name in chance.sample(_TOKEN_NAMES, chance.randrange(len(_TOKEN_NAMES)))
+        ]
+        number = chance.choice(_TOKEN_COMMANDS)
+        payload = command_bytes(number, ad_bytes(lines))
+        if chance.random() < 0.2:
+            payload = payload[:8] + mutate(chance, payload[8:], [payload])
+        return bytes((chance.randrange(4),)) + payload
+
+    def give(self, data: bytes) -> None:
+        """One command, as if a session had brought it."""
+        registration = self.house.collector.table.find(
+            int.from_bytes(data[1:9], "big", signed=True)
+        )
+        assert registration is not None, "every daemon has the token commands"
+        user = f"{('condor', 'alice', 'bob', 'root')[data[0] % 4]}@example"
+        peer = Peer(
+            f"198.51.100.{data[0]}", 7, Transport.TCP, user, "FS", encrypted=True
+        )
+        request = CommandRequest(
+            registration.rule.number,
+            data[1:],
+            8,
+            False,
+            peer,
+            _Answers(),
+            None,
+            lambda permission, peer: peer.user.startswith("condor@"),
+        )
+        outcome = maybeDeferred(registration.handler, request)
+        outcome.addErrback(
+            lambda f: f.trap(RemoteProtocolError, SecurityError) and None
+        )
+        outcome.addErrback(
+            lambda failure: self.house.faults.append(failure.getTraceback())
+        )
+        self.house.reactor.advance(self.chance.choice((0, 0.1, 100)))
+        self.house.reactor.flush()
+
+
+_TOKEN_COMMANDS: Final = tuple(
+    number
+    for number in Command
+    if "TOKEN" in number.name and number.name.startswith("DC_")
+)
+_TOKEN_NAMES: Final = tuple(
+    name.encode()
+    for name in (
+        attributes.CLIENT_ID,
+        attributes.REQUEST_ID,
+        attributes.USER,
+        attributes.LIMIT_AUTHORIZATION,
+        attributes.TOKEN_LIFETIME,
+        attributes.REQUESTED_KEY,
+        attributes.SUBNET,
+        attributes.LIFETIME,
+        attributes.TOKEN,
+    )
+)
 _UPDATES: Final = frozenset(
     int(number)
     for number in (
@@ -266,5 +391,5 @@ _UPDATES: Final = frozenset(
 )
 
 TARGETS: Final[tuple[type[Target], ...]] = (
-    Streams, Datagrams, Ads, Queries, Handshakes, Tampering,
+    Streams, Datagrams, Ads, Queries, Handshakes, Tampering, Tokens,
 )  # fmt: skip

@@ -17,10 +17,23 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from interop import administration, pool, queries, security, volume
+from interop import (
+    administration,
+    children,
+    kerberos,
+    life,
+    matrix,
+    ping,
+    pool,
+    queries,
+    security,
+    tokens,
+    volume,
+)
 from interop.chroots import SUITES, find_chroot
 from interop.configurations import check_configurations
 from interop.errors import CannotRun
@@ -30,7 +43,19 @@ from interop.report import Report
 from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
-_PHASES = ("configurations", "administration", "queries", "security", "pool")
+_PHASES = (
+    "configurations",
+    "administration",
+    "queries",
+    "security",
+    "ping",
+    "kerberos",
+    "matrix",
+    "tokens",
+    "pool",
+    "life",
+    "children",
+)
 
 
 class _Run:
@@ -55,13 +80,20 @@ class _Run:
 
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
-        {
+        phases = {
             "administration": self._administration,
             "configurations": self._configurations,
             "queries": self._queries,
             "security": self._security,
+            "ping": self._ping,
+            "kerberos": self._kerberos,
+            "matrix": self._matrix,
+            "tokens": self._tokens,
             "pool": self._pool,
-        }[name]()
+            "life": self._life,
+            "children": self._children,
+        }
+        phases[name]()
 
     def _administration(self) -> None:
         self._both(
@@ -110,6 +142,23 @@ class _Run:
             security.compare,
         )
 
+    def _ping(self) -> None:
+        for title in ping.POLICIES:
+            self._both(
+                f"what a ping says, {title}",
+                partial(self._ask, title),
+                ping.compare,
+            )
+
+    def _ask(self, title: str, kind: Kind, sandbox: Sandbox) -> ping.Answers:
+        return ping.ask_everything(title, kind, sandbox, self._report, self._suite)
+
+    def _kerberos(self) -> None:
+        self._both("tickets of a real KDC", kerberos.observe, kerberos.compare)
+
+    def _matrix(self) -> None:
+        self._both("every method and cipher", matrix.observe, matrix.compare)
+
     def _pool(self) -> None:
         self._both(
             "a real pool and a job",
@@ -118,6 +167,30 @@ class _Run:
             ),
             pool.compare,
         )
+
+    def _tokens(self) -> None:
+        self._both(
+            "tokens and requests for them",
+            lambda kind, sandbox: tokens.check_tokens(
+                kind, sandbox, self._report, sandbox.work
+            ),
+            tokens.compare,
+        )
+
+    def _life(self) -> None:
+        self._both(
+            "daemons under a real master",
+            lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
+            life.compare,
+        )
+
+    def _children(self) -> None:
+        title = "a real startd under a daemon of ours"
+        self._report.section(f"{self._suite}: {title}")
+        work = self._work / title.replace(" ", "-")
+        work.mkdir()
+        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
+            children.check_children(sandbox, self._report)
 
     def _both(
         self,
@@ -129,7 +202,10 @@ class _Run:
         seen: list[Seen] = []
         for number, kind in enumerate((REAL, self._other)):
             self._report.section(f"{self._suite}: {title}: the {kind.name} collector")
-            work = self._work / f"{title.replace(' ', '-')}-{number}-{kind.name}"
+            work = (
+                self._work
+                / f"{title.replace(' ', '-').replace(',', '')}-{number}-{kind.name}"
+            )
             work.mkdir()
             with (
                 self._report.guarded(f"{kind.name}: {title}"),

@@ -23,6 +23,13 @@ LOCATION_VARIABLE = "CONDOR_TWISTED_CHROOTS"
 _DEFAULT_LOCATION = "/var/tmp/condor-twisted-interop"
 _NEEDED_TOOLS = ("unshare", "nsenter", "setpriv", "mount")
 _SUBMITTER = "tester"
+_PACKAGES = {
+    "usr/sbin/krb5kdc": "krb5-kdc",
+    "usr/sbin/kadmin.local": "krb5-admin-server",
+    "usr/bin/kinit": "krb5-user",
+    "usr/sbin/munged": "munge",
+}
+"""What a chroot has besides HTCondor: a program, and the package that brings it."""
 _INSTALL_SECONDS = 420
 
 
@@ -48,6 +55,7 @@ def find_chroot(suite: str) -> Path:
     if not _is_complete(root):
         print(f"making {root} (one or two minutes, once)", flush=True)
         _make(suite, base, root)
+    _add_packages(root)
     _add_submitter(root)
     return root
 
@@ -89,31 +97,36 @@ def _make(suite: str, base: Path, root: Path) -> None:
             policy = unfinished / "usr/sbin/policy-rc.d"
             policy.write_text("#!/bin/sh\nexit 101\n")
             policy.chmod(0o755)
-            install = (
-                "mount -t proc proc /proc && export DEBIAN_FRONTEND=noninteractive && "
-                "apt-get -o Acquire::Check-Valid-Until=false update -q && "
-                "apt-get install -y -q --no-install-recommends condor && apt-get clean"
-            )
-            _step(
-                [
-                    "unshare",
-                    "--mount",
-                    "--propagation",
-                    "private",
-                    "chroot",
-                    str(unfinished),
-                    "sh",
-                    "-c",
-                    install,
-                ],
-                log,
-                sink.fileno(),
-            )
+            _install(unfinished, ["condor"], log, sink.fileno())
         if not _is_complete(unfinished):
             raise CannotRun(f"Debian's condor brought no collector; see {log}")
         unfinished.rename(root)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _install(root: Path, packages: Sequence[str], log: Path, sink: int) -> None:
+    """Have a chroot's own apt install packages; nothing of them is started."""
+    script = (
+        "mount -t proc proc /proc && export DEBIAN_FRONTEND=noninteractive && "
+        "apt-get -o Acquire::Check-Valid-Until=false update -q && "
+        f"apt-get install -y -q --no-install-recommends {' '.join(packages)} && "
+        "apt-get clean"
+    )
+    unshare = ["unshare", "--mount", "--propagation", "private"]
+    _step([*unshare, "chroot", str(root), "sh", "-c", script], log, sink)
+
+
+def _add_packages(root: Path) -> None:
+    """Add what a chroot that an older version made does not have yet."""
+    missing = [
+        name for file, name in _PACKAGES.items() if not os.path.lexists(root / file)
+    ]
+    if missing:
+        print(f"adding {', '.join(missing)} to {root}", flush=True)
+        log = root.with_name(f"{root.name}.log")
+        with log.open("ab") as sink:
+            _install(root, missing, log, sink.fileno())
 
 
 def _source_texts() -> list[str]:

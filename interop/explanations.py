@@ -19,6 +19,8 @@ _DURATION = re.compile(r"(\d+)\+(\d\d):(\d\d):(\d\d)")
 _MOMENT = re.compile(r"\b1[0-9]{9}\b")
 _HISTOGRAM = re.compile(r'"\d+(, \d+)*"')
 _CLOCK = re.compile(r"\d\d[:/]\d\d")
+_VERSION = re.compile(r"\$CondorVersion: .* \$")
+_SESSION = re.compile(r"[\w.-]+:\d+:\d+:\d+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([Ee][-+]?\d+)?")
 
 
@@ -54,6 +56,11 @@ def _zero_and_number(left: str | None, right: str | None) -> bool:
 
 def _method_left_out(left: str | None, right: str | None) -> bool:
     return left in ('"FS"', "FS") and right in (None, "undefined")
+
+
+def _is_without_domain(left: str | None, right: str | None) -> bool:
+    """Two identities, of which the first has no domain and the second has one."""
+    return left is not None and right is not None and right.startswith(f"{left}@")
 
 
 def _near_times(left: str | None, right: str | None) -> bool:
@@ -102,6 +109,38 @@ def _are_clocks(left: str | None, right: str | None) -> bool:
 
 def _anything(_left: str | None, _right: str | None) -> bool:
     return True
+
+
+def _are_versions(left: str | None, right: str | None) -> bool:
+    return all(text is not None and _VERSION.fullmatch(text) for text in (left, right))
+
+
+def _are_session_ids(left: str | None, right: str | None) -> bool:
+    return all(text is not None and _SESSION.match(text) for text in (left, right))
+
+
+def _is_cached_reason(left: str | None, right: str | None) -> bool:
+    """The same refusal of the server, with the reason that stood there before."""
+    if left is None or right is None:
+        return False
+    before, cached, _ = left.partition("cached result for CLIENT")
+    return bool(cached) and right.startswith(before)
+
+
+def _are_of_no_common_method(left: str | None, right: str | None) -> bool:
+    """The two ways to say it, nothing else."""
+    ways = {
+        "AUTHENTICATE:1003:Failed to authenticate with any method",
+        "SECMAN:2005:Protocol Error: No auth methods.",
+    }
+    return {left, right} <= ways
+
+
+def _is_closed_for_no_cipher(left: str | None, right: str | None) -> bool:
+    """An answer without a cipher, and none: the client goes on with neither."""
+    if left is None or right is None:
+        return False
+    return "provided no crypto method" in left and right.startswith("SECMAN:2011:")
 
 
 def _both_there(left: str | None, right: str | None) -> bool:
@@ -255,11 +294,102 @@ _POOL_RULES: tuple[Rule, ...] = (
     Rule("the last cycle", "column [4-9]", _are_numbers, query="pool .*-negotiator$"),
 )
 
+_PING = "[a-z]+ ping, "
+_OURS = "(tools|condor-twisted ping)$"
+
+_PING_RULES: tuple[Rule, ...] = (
+    Rule("another program", "(Local|Remote) +Version", _are_versions, query=_PING),
+    Rule("each session has its own id", "Session ID", _are_session_ids, query=_PING),
+    Rule(
+        "the real client gives its reason once",
+        "Error",
+        _is_cached_reason,
+        query=f"{_PING}.*wants no collector at this address",
+    ),
+    Rule(
+        "ours closes where there is no cipher in common",
+        "Error",
+        _is_closed_for_no_cipher,
+        query=f"{_PING}.*wants 3DES and encryption",
+    ),
+    # A client of 23.9 does not say what it wishes for apart from what the other
+    # features need, and a server of 23.9 does not listen.
+    Rule(
+        "23.9 authenticates for encryption and integrity",
+        "Authenticat(ion|ed using)|All authentication methods|Remote Mapping",
+        _anything,
+        query="trixie ping, .*wants (Blowfish and integrity|3DES and encryption)",
+    ),
+    Rule(
+        "23.9 authenticates for the level that is open to everyone",
+        r"column [2346]",
+        query=f"trixie ping, .*-table ALL: {_OURS}",
+        row="ALLOW ",
+    ),
+    Rule(
+        "23.9 authenticates for the level that is open to everyone",
+        "<whole>",
+        _anything,
+        query=f"trixie ping, .*60011: {_OURS}",
+        row="60011 command using .* succeeded as",
+    ),
+    Rule(
+        "23.9 tries methods that nobody has in common",
+        "Error",
+        _are_of_no_common_method,
+        query="trixie ping, .*wants (a method that|two methods, )",
+    ),
+)
+
+_TOKEN_RULES: tuple[Rule, ...] = (
+    # The tool of 23.9 takes a token without a request's id for a mistake.
+    Rule(
+        "23.9 wants an id besides the token",
+        "<whole>",
+        _left_out,
+        query="token tools: a request with a rule",
+        row="Remote daemon did not provide a valid request ID|failed$",
+    ),
+    Rule(
+        "23.9 wants an id besides the token",
+        "<whole>",
+        _added,
+        query="token tools: a request with a rule",
+        row="TOKEN |done$",
+    ),
+    Rule(
+        "ours tells nobody the paths of its files",
+        "<whole>",
+        _left_out,
+        query="token: condor.*: fetch -key AP",
+        row="Failed to request a session token: DAEMON:1:TOKEN:1:Failed to read file",
+    ),
+    Rule(
+        "ours tells nobody the paths of its files",
+        "<whole>",
+        _added,
+        query="token: condor.*: fetch -key AP",
+        row="Failed to request a session token: DAEMON:1:Server does not have access",
+    ),
+)
+
+_MATRIX_RULES: tuple[Rule, ...] = (
+    Rule(
+        "23.9 leaves names without a domain as they are",
+        "outcome",
+        _is_without_domain,
+        query="CLAIMTOBE: ",
+    ),
+)
+
 RULES: tuple[Rule, ...] = (
+    *_PING_RULES,
+    *_MATRIX_RULES,
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
     *_DIFFERENCES_OF_PROGRAMS,
     *_POOL_RULES,
+    *_TOKEN_RULES,
 )
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop.errors import PeerDidNotStart
@@ -18,11 +18,13 @@ from interop.sandbox import HOST_NAME, Result, Sandbox, wait_until
 
 __all__ = [
     "ADDRESS",
+    "CHECKOUT",
     "OPEN_POLICY",
     "PORT",
     "RAW",
     "REAL",
     "SEALED",
+    "TWISTD",
     "TWISTED",
     "Collector",
     "Kind",
@@ -35,8 +37,17 @@ __all__ = [
 PORT = 9618
 ADDRESS = f"127.0.0.1:{PORT}"
 _START_SECONDS = 40
+_STOP_SECONDS = 20
 _OUR_TOOL = "import sys; from condor_twisted.tools.main import main; sys.exit(main())"
-_TWISTD = "from twisted.scripts.twistd import run; run()"
+CHECKOUT = Path(__file__).resolve().parent.parent
+TWISTD = (
+    sys.executable,
+    "-c",
+    "from twisted.scripts.twistd import run; run()",
+    "-n",
+    "--pidfile=",
+)
+"""How ``twistd`` is run in the foreground."""
 
 OPEN_POLICY: Mapping[str, str] = {
     "ALLOW_READ": "*",
@@ -70,12 +81,21 @@ TWISTED = Kind("twisted", False)
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector that runs, and the tools that talk to it."""
+    """A collector that runs, and the tools that talk to it.
+
+    Args:
+        kind: Which one it is.
+        sandbox: Where it runs.
+        config: The tools' configuration.
+        log: Its log.
+        environment: What the tools' environment has besides.
+    """
 
     kind: Kind
     sandbox: Sandbox
     config: Path
     log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def tool(
         self,
@@ -83,6 +103,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a real tool with a configuration that points at this collector.
 
@@ -91,6 +112,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -99,8 +121,13 @@ class Collector:
         return self.sandbox.run(
             command,
             user=user,
-            environment={"CONDOR_CONFIG": str(self.config), **extra},
+            environment={
+                "CONDOR_CONFIG": str(self.config),
+                **self.environment,
+                **extra,
+            },
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
         )
 
     def our_tool(
@@ -109,6 +136,7 @@ class Collector:
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
+        standard_input: str = "",
     ) -> Result:
         """Run a command of ``condor-twisted`` with the same configuration.
 
@@ -117,6 +145,7 @@ class Collector:
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
+            standard_input: Text for its standard input.
 
         Returns:
             What it did.
@@ -127,10 +156,12 @@ class Collector:
             environment={
                 **our_environment(),
                 "CONDOR_CONFIG": str(self.config),
+                **self.environment,
                 **extra,
             },
             user=user,
             timeout_seconds=timeout_seconds,
+            standard_input=standard_input,
             beside=True,
         )
 
@@ -180,7 +211,12 @@ def write_config(
 
 @contextlib.contextmanager
 def start(
-    kind: Kind, sandbox: Sandbox, knobs: Mapping[str, str], *, user: str = "root"
+    kind: Kind,
+    sandbox: Sandbox,
+    knobs: Mapping[str, str],
+    *,
+    user: str = "root",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Collector]:
     """Run a collector for the length of a ``with`` block.
 
@@ -189,6 +225,7 @@ def start(
         sandbox: Where it listens.
         knobs: Its configuration; for ours on top of the embedded defaults.
         user: Who runs it.
+        environment: What its environment, and that of its tools, has besides.
 
     Yields:
         The collector, ready for commands.
@@ -200,6 +237,10 @@ def start(
     owner = "condor" if user == "root" else user
     config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
     address_file = work / f"collector-{kind.name}" / "run" / "address"
+    pid_file = address_file.with_name("pid")
+    for old in (address_file, pid_file):
+        old.unlink(missing_ok=True)
+    address_file.unlink(missing_ok=True)
     log = work / f"collector-{kind.name}.log"
     if kind.is_real:
         with config.open("a") as file:
@@ -208,30 +249,34 @@ def start(
                 f"COLLECTOR_LOG = {work}/collector-{kind.name}/log/CollectorLog\n"
             )
         log = work / f"collector-{kind.name}" / "log" / "CollectorLog"
-        command = sandbox.inside(["condor_collector", "-f", "-p", str(PORT)], user)
-        environment = {"CONDOR_CONFIG": str(config)}
+        command = sandbox.inside(
+            ["condor_collector", "-f", "-p", str(PORT), "-pidfile", str(pid_file)], user
+        )
+        variables = {"CONDOR_CONFIG": str(config)}
     else:
         _, _, domain = HOST_NAME.partition(".")
         named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
         command = sandbox.beside(_our_command(address_file, named), user)
-        environment = our_environment()
+        variables = our_environment()
+    extra = environment or {}
     stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
-    with sandbox.daemon(command, stdout, environment) as process:
+    with sandbox.daemon(command, stdout, {**variables, **extra}) as process:
         if not wait_until(
             lambda: _is_written(address_file) or process.poll() is not None,
             _START_SECONDS,
         ) or not _is_written(address_file):
             raise PeerDidNotStart(f"the {kind.name} collector", _tail(stdout, 30))
-        yield Collector(kind, sandbox, config, log)
+        try:
+            yield Collector(kind, sandbox, config, log, extra)
+        finally:
+            if pid_file.exists():  # what ends is only what had entered the sandbox
+                sandbox.run(["sh", "-c", f"kill $(cat {pid_file})"])
+                wait_until(lambda: process.poll() is not None, _STOP_SECONDS)
 
 
 def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     command = [
-        sys.executable,
-        "-c",
-        _TWISTD,
-        "-n",
-        "--pidfile=",
+        *TWISTD,
         "condor-collector",
         "--port",
         str(PORT),
@@ -252,9 +297,8 @@ def our_tool_command(*command: str) -> list[str]:
 
 def our_environment() -> dict[str, str]:
     """Let a checkout run as it is, whoever runs it and from wherever."""
-    checkout = Path(__file__).resolve().parent.parent
     return {
-        "PYTHONPATH": str(checkout),
+        "PYTHONPATH": str(CHECKOUT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PATH": os.environ.get("PATH", os.defpath),
         "CONDOR_CONFIG": "ONLY_ENV",

@@ -1,4 +1,4 @@
-"""Phase four: real master, startd, schedd and negotiator; one job from submit to end.
+"""Phase five: real master, startd, schedd and negotiator; one job from submit to end.
 
 The collector runs by itself, the others under a real master that knows nothing about it
 but its address. What ``condor_status`` says while the job runs, after it has ended, and
@@ -10,24 +10,32 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from interop.peers import OPEN_POLICY, Collector, Kind, start, write_config
+from interop.ping import check_daemons
 from interop.queries import FORMS, Query, await_own_ad
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
 from interop.who import check_who
 
-__all__ = ["History", "compare", "run_pool"]
+__all__ = [
+    "POOL_KNOBS",
+    "SUBMIT",
+    "SUBMITTER",
+    "History",
+    "compare",
+    "run_pool",
+]
 
-_SUBMITTER = "tester"
+SUBMITTER = "tester"
 _POOL_SECONDS = 60
 _JOB_SECONDS = 20
 _DONE_SECONDS = 90
 _STOP_SECONDS = 60
 
-_POOL_KNOBS: Mapping[str, str] = {
+POOL_KNOBS: Mapping[str, str] = {
     **OPEN_POLICY,
     "DAEMON_LIST": "MASTER, NEGOTIATOR, SCHEDD, STARTD",
     "MASTER_ARGS": "-p 9620",
@@ -49,7 +57,7 @@ _POOL_KNOBS: Mapping[str, str] = {
     "ENABLE_SSH_TO_JOB": "False",
 }
 
-_SUBMIT = """
+SUBMIT = """
 executable = /bin/sh
 arguments = "-c 'sleep {seconds}; echo done > {marker}'"
 log = {log}
@@ -134,7 +142,7 @@ class _Run:
         self._report = report
         self._history = history
         self._sandbox = collector.sandbox
-        self._config = write_config(self._sandbox, "pool", _POOL_KNOBS)
+        self._config = write_config(self._sandbox, "pool", POOL_KNOBS)
         self._job = work / "job"
         self._job.mkdir()
         self._job.chmod(0o777)
@@ -163,15 +171,16 @@ class _Run:
             )
             if self._step("the pool is idle again", self._is_idle, _DONE_SECONDS):
                 self._snapshot("after the job")
+            check_daemons(replace(self._collector, config=self._config), self._report)
             self._stop(master, pid_file)
 
     def _submit(self) -> None:
-        description = _SUBMIT.format(
+        description = SUBMIT.format(
             seconds=_JOB_SECONDS, marker=self._job / "marker", log=self._job / "log"
         )
         submitted = self._sandbox.run(
             ["condor_submit", "-terse", "-"],
-            user=_SUBMITTER,
+            user=SUBMITTER,
             environment={"CONDOR_CONFIG": str(self._config)},
             standard_input=description,
         )

@@ -37,8 +37,11 @@ POOL_HOSTS = (
 
 _NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
 _SHARE_NAMES = """
-mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group &&
-mount --bind "$1" /etc/hosts && shift && exec "$@"
+mount --bind "$0/etc/passwd" /etc/passwd && mount --bind "$0/etc/group" /etc/group &&
+mount --bind "$1" /etc/hosts && shift &&
+if test -d "$0/run/munge"; then
+mount -t tmpfs tmpfs /run && mkdir /run/munge && mount --bind "$0/run/munge" /run/munge
+fi && exec "$@"
 """
 _LISTENING = "0A"  # the state in /proc/net/tcp
 _CLEAN_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
@@ -209,7 +212,7 @@ class Sandbox:
             "sh",
             "-c",
             _SHARE_NAMES,
-            str(self.root / "etc"),
+            str(self.root),
             str(self.work / "hosts"),
         ]
         if user == "root":
@@ -310,6 +313,15 @@ class Sandbox:
             if fields[0] == user:
                 return int(fields[2]), int(fields[3])
         raise InteropError(f"{self.root} has no user {user}")
+
+    def listens(self, port: int) -> bool:
+        """Whether somebody listens on a TCP port of the sandbox."""
+        table = Path(f"/proc/{self._init_pid}/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in table]
+        return any(
+            int(fields[1].partition(":")[2], 16) == port and fields[3] == _LISTENING
+            for fields in rows
+        )
 
     def tcp_unread_bytes(self, port: int) -> int:
         """Count what peers have sent to a TCP port and nobody has read yet."""

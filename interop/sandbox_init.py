@@ -24,6 +24,7 @@ from pathlib import Path
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
+MACHINE = "mnt"  # where the machine's own files are in the chroot
 
 
 def _raise_loopback() -> None:
@@ -47,9 +48,16 @@ def _mount_root(root: Path, work: Path) -> None:
 
     The starter makes ``/`` private in a namespace of its own, so ``/`` has to be a
     mount point. ``/tmp`` is the machine's, so that both sides of an FS exchange see the
-    same directories and the harness sees the daemons' logs.
+    same directories and the harness sees the daemons' logs. The machine's files are
+    in the chroot as well, so that a daemon in there can start a program out here; users
+    and hosts are the chroot's there too.
     """
     _mount("--bind", str(root), str(root))
+    _mount("--rbind", "/", str(root / MACHINE))
+    _mount("-t", "proc", "proc", str(root / MACHINE / "proc"))
+    for name in ("passwd", "group"):
+        _mount("--bind", f"{root}/etc/{name}", f"{root}/{MACHINE}/etc/{name}")
+    _mount("--bind", str(work / "hosts"), f"{root}/{MACHINE}/etc/hosts")
     _mount("-t", "proc", "proc", str(root / "proc"))
     _mount("--bind", "/tmp", str(root / "tmp"))
     _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(root / "dev" / "shm"))

@@ -15,39 +15,19 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from condor_twisted.client.authentication import Identity, authenticate
+from condor_twisted.client.ping import PingResult, ping
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.client_channel import ClientChannel
-from condor_twisted.protocols.commands import CommandOpener
-from condor_twisted.protocols.endpoints import Dialling
+from condor_twisted.protocols.commands import HANDSHAKE_SECONDS, CommandOpener
+from condor_twisted.protocols.endpoints import dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.own_security import open_security
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["CommandClient", "dialling"]
-
-
-def dialling(settings: Settings) -> Dialling:
-    """How connections go out under a configuration.
-
-    Source: ``src/condor_io/condor_ipverify.cpp``, ``src/condor_io/sock.cpp``.
-    """
-
-    def enabled(name: str) -> bool:
-        # "auto" is true here: whether an address can be reached shows soon enough.
-        return (settings.text(name, "auto") or "auto").lower() not in ("false", "0")
-
-    return Dialling(
-        ipv4=enabled("ENABLE_IPV4"),
-        ipv6=enabled("ENABLE_IPV6"),
-        prefer_ipv4=settings.boolean("PREFER_OUTBOUND_IPV4", True),
-        ignore_target_preference=settings.boolean(
-            "IGNORE_TARGET_PROTOCOL_PREFERENCE", True
-        ),
-        private_network=settings.text("PRIVATE_NETWORK_NAME"),
-        keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
-    )
+__all__ = ["CommandClient"]
 
 
 class CommandClient:
@@ -90,7 +70,13 @@ class CommandClient:
             )
             host = Host(reactor, run_in_threads(reactor))
             self._opener = CommandOpener(
-                reactor, security, host, dialling(self.settings)
+                reactor,
+                security,
+                host,
+                dialling(self.settings),
+                handshake_seconds=self.settings.seconds(
+                    "SEC_TCP_SESSION_DEADLINE", HANDSHAKE_SECONDS
+                ),
             )
         return self._opener
 
@@ -100,6 +86,7 @@ class CommandClient:
         command: int,
         *,
         raw: bool | None = None,
+        timeout_seconds: float | None = None,
     ) -> Deferred[ClientChannel]:
         """Start a command.
 
@@ -107,13 +94,66 @@ class CommandClient:
             address: Where the daemon is.
             command: The command's number.
             raw: Without or with a negotiation, whatever the policy says.
+            timeout_seconds: How long connecting may take, and again authentication
+                with all that belongs to it.
 
         Returns:
             A `Deferred` of the channel for the command's own messages. It fails as
             `condor_twisted.protocols.commands.CommandOpener.open` does. Cancelling
             it gives up.
         """
-        return self.opener.open(address, command, raw=raw)
+        return self.opener.open(
+            address, command, raw=raw, timeout_seconds=timeout_seconds
+        )
+
+    def authenticate(
+        self,
+        address: SinfulAddress | str,
+        about: str | int = "WRITE",
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Deferred[Identity]:
+        """Prove to a daemon who we are, for commands that follow.
+
+        Args:
+            address: Where the daemon is; later commands name it in the same way.
+            about: The level of authorization that is wanted, or one of its commands.
+            timeout_seconds: As for `start`.
+
+        Returns:
+            A `Deferred` of who we are to the daemon. It fails as `start` does, and
+            with `NoMethodSucceeded`, which names each method that was tried with its
+            reason, where nothing proved who we are. Cancelling it gives up.
+        """
+        return authenticate(self, address, about, timeout_seconds=timeout_seconds)
+
+    def ping(
+        self,
+        address: SinfulAddress | str,
+        about: str | int = "WRITE",
+        *,
+        explain: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Deferred[PingResult]:
+        """Ask a daemon whether it would run a command for us, without running it.
+
+        Args:
+            address: Where the daemon is.
+            about: A level of authorization, a command's name, or its number.
+            explain: Ask for the daemon's reasons as well. Our own daemons tell them
+                to users who are authenticated and hold READ, and to administrators.
+            timeout_seconds: As for `start`.
+
+        Returns:
+            A `Deferred` of the result, whether the answer is yes or no; every
+            negotiation is a new one. It fails only where nobody was asked: with
+            Twisted's ``ConnectError`` or ``DNSLookupError``, or with
+            `LocalProtocolError` for an address or a command that is none. Cancelling
+            it gives up.
+        """
+        return ping(
+            self, address, about, explain=explain, timeout_seconds=timeout_seconds
+        )
 
     def send_datagram(
         self,

@@ -14,7 +14,6 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 
 from condor_twisted.classad.wire_ad import WireAd
-from condor_twisted.client.collectors import collector_address
 from condor_twisted.client.pool import Pool
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
@@ -24,6 +23,7 @@ from condor_twisted.errors import (
     LocalProtocolError,
     MalformedMessage,
 )
+from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.wire.sinful import SinfulAddress
 

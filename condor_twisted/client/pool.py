@@ -24,18 +24,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 
+from condor_twisted.classad.ad_kinds import invalidation_ad, update_command
 from condor_twisted.classad.wire_ad import AdValue, WireAd
 from condor_twisted.client.answers import FAILURES, Answer, explained, refusal
-from condor_twisted.client.collectors import collector_addresses
 from condor_twisted.client.command_client import CommandClient
 from condor_twisted.client.queries import (
     Query,
-    invalidation_ad,
     locate_query,
     make_query,
-    update_command,
 )
-from condor_twisted.client.updates import UpdateConnection, ad_writer
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import command_name
@@ -44,6 +41,8 @@ from condor_twisted.errors import (
     LocalProtocolError,
 )
 from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.protocols.collector_names import collector_addresses
+from condor_twisted.protocols.collector_updates import UpdateConnection, ad_writer
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Advertised", "Location", "Pool"]
@@ -141,6 +140,11 @@ class Pool:
     def settings(self) -> Settings:
         """The configuration in use."""
         return self.client.settings
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was named, and need not be the one of this host."""
+        return self._address is not None
 
     def collectors(self) -> list[tuple[str, SinfulAddress]]:
         """The collectors with their names, in the order in which they are asked.
@@ -386,7 +390,7 @@ class Pool:
     def _tell(
         self, name: str, address: SinfulAddress, updates: list[tuple[Any, ...]]
     ) -> Generator[Deferred[Any], Any, Advertised]:
-        connection = UpdateConnection(self.client, address, self._raw)
+        connection = UpdateConnection(self.client.opener, address, self._raw)
         sent_count = 0
         errors: list[Exception] = []
         for command, *ads in updates:

@@ -210,6 +210,16 @@ class Settings:
         found = self.find(name)
         return None if found is None or not found.value else str(found.origin)
 
+    def spelling_of(self, name: str) -> str | None:
+        """A name as it was written, with the prefix that made it count.
+
+        Returns:
+            ``COLLECTOR.ALLOW_READ``, ``ALLOW_READ``, ...; ``None`` for a name
+            without a value.
+        """
+        found = self.find(name)
+        return None if found is None or not found.value else found.name
+
     def defined(self, name: str) -> bool:
         """Whether a name has a value that is not empty."""
         return self.text(name) is not None

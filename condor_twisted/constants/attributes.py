@@ -24,6 +24,7 @@ AUTHENTICATED_IDENTITY: Final = "AuthenticatedIdentity"
 AUTHENTICATION_METHOD: Final = "AuthenticationMethod"
 UPDATE_SEQUENCE_NUMBER: Final = "UpdateSequenceNumber"
 DAEMON_START_TIME: Final = "DaemonStartTime"
+DAEMON_LAST_RECONFIG_TIME: Final = "DaemonLastReconfigTime"
 UPDATES_TOTAL: Final = "UpdatesTotal"
 UPDATES_SEQUENCED: Final = "UpdatesSequenced"
 UPDATES_LOST: Final = "UpdatesLost"
@@ -53,6 +54,22 @@ STATE: Final = "State"
 JOB_UNIVERSE: Final = "JobUniverse"
 RUNNING_JOBS: Final = "RunningJobs"
 IDLE_JOBS: Final = "IdleJobs"
+
+# What the token services speak of.
+USER: Final = "User"
+CLIENT_ID: Final = "ClientId"
+REQUEST_ID: Final = "RequestId"
+TOKEN: Final = "Token"  # noqa: S105 -- a name
+TOKEN_LIFETIME: Final = "TokenLifetime"  # noqa: S105 -- a name
+LIMIT_AUTHORIZATION: Final = "LimitAuthorization"
+REQUESTED_KEY: Final = "RequestedKey"
+REQUESTED_IDENTITY: Final = "RequestedIdentity"
+PEER_LOCATION: Final = "PeerLocation"
+SUBNET: Final = "Subnet"
+LIFETIME: Final = "Lifetime"
+ERROR_CODE: Final = "ErrorCode"
+ERROR_STRING: Final = "ErrorString"
+TOKEN_EXPIRATION_TIME: Final = "TokenExpirationTime"  # noqa: S105 -- a name
 
 #: Attributes that never leave towards a peer for whom they are not meant, in lower
 #: case. Names that begin with ``PRIVATE_PREFIX`` (lower case) are private as well.

@@ -13,18 +13,46 @@ A daemon is a subclass of `Daemon` with ``@command`` methods::
             writer = request.writer()
             writer.put_string("good day")
             request.reply(writer.end_of_message())
+
+        def started(self):
+            self.timers.call_every(60, self.look_around)
+
+        async def look_around(self):
+            options = SpawnOptions(stdout=Stream.PIPE, nice=10)
+            child = await self.spawn("/bin/df", ["df", "/"], options)
+            if (await child.exited()).exit_code == 0:
+                print(child.stdout)
+
+See `HasRuntime` for timers, handlers, children, threads and signals.
 """
 
 from condor_twisted.constants.permissions import Permission
+from condor_twisted.daemoncore.children import Child, ExitStatus
 from condor_twisted.daemoncore.command_table import CommandTable, command
 from condor_twisted.daemoncore.daemon import Daemon
+from condor_twisted.daemoncore.descriptors import Events
+from condor_twisted.daemoncore.spawn_options import (
+    DaemonCoreOptions,
+    FamilyOptions,
+    SpawnOptions,
+    Stream,
+)
+from condor_twisted.daemoncore.timeslices import Timeslice
 from condor_twisted.protocols.requests import CommandRequest, Registration
 
 __all__ = [
+    "Child",
     "CommandRequest",
     "CommandTable",
     "Daemon",
+    "DaemonCoreOptions",
+    "Events",
+    "ExitStatus",
+    "FamilyOptions",
     "Permission",
     "Registration",
+    "SpawnOptions",
+    "Stream",
+    "Timeslice",
     "command",
 ]

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.file_owner import give_to_directory_owner
+from condor_twisted.daemoncore.log_setup import has_log_directory
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["AddressFile", "AddressFiles", "replace_file"]
@@ -44,6 +46,7 @@ def replace_file(path: str, data: bytes, mode: int = 0o644) -> None:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
             out.flush()
+            give_to_directory_owner(out.fileno(), path)
             os.fsync(out.fileno())
         os.replace(new, path)
     except BaseException:
@@ -150,8 +153,6 @@ def _named_by_settings(settings: Settings) -> str | None:
     found = settings.find(name)
     if found is None or not found.value:
         return None
-    if found.definition is None:
-        log = settings.find("LOG")
-        if log is None or log.definition is None or not log.value:
-            return None
+    if found.definition is None and not has_log_directory(settings):
+        return None
     return settings.text(name)

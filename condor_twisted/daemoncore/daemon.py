@@ -5,11 +5,19 @@ The life of a daemon:
 1.  Construction: settings are kept, commands are collected. Nothing is opened.
 2.  ``privilegedStartService``: the reactor is chosen, security is read from the
     settings, the ports are opened. What is wrong shows here, before anything runs.
-3.  ``startService``: the address file is written, the "ready" line logged.
+3.  ``startService``: the address file is written, the "ready" line logged, and what
+    else belongs to the daemon begins (`facilities`): heartbeats, ads, ...
 4.  Signals and ``DC_`` commands: SIGHUP reads the configuration again, SIGTERM stops
     gracefully, SIGQUIT fast. Only a daemon that owns its process (`own_process`)
     touches the process's signals and stops the reactor; an embedded one stops itself.
 5.  ``stopService``: everything that was opened is closed, the address file removed.
+
+Subclasses have a say at each step: `Daemon.before_initialization`,
+`Daemon.before_command_sockets`, `Daemon.started`, `Daemon.reconfigured`,
+`Daemon.shutdown_gracefully`, `Daemon.shutdown_fast`.
+
+This module is long because all parts of a daemon meet here; each part has a module of
+its own.
 
 Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
 """
@@ -17,10 +25,11 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main``.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import MultiService
@@ -30,37 +39,43 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
+from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.address_file import AddressFiles
-from condor_twisted.daemoncore.addresses import (
-    announced_address,
-    bind_address,
-    port_range,
-)
+from condor_twisted.daemoncore.addresses import announced_address
+from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
+from condor_twisted.daemoncore.facilities import Facility, end_all
+from condor_twisted.daemoncore.hung_children import ChildCommands
+from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
 from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.log_commands import LogCommands
 from condor_twisted.daemoncore.log_setup import LogCare, reopen_logs
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
+from condor_twisted.daemoncore.opening import open_command_ports
 from condor_twisted.daemoncore.own_process import (
     banner,
     descriptor_limit,
     farewell,
     settle_in,
 )
+from condor_twisted.daemoncore.parent import Parent
 from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
+from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
-from condor_twisted.errors import ConfigError
+from condor_twisted.daemoncore.token_commands import TokenCommands
+from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
     CommandPorts,
     SocketOptions,
-    listen_for_commands,
 )
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
+from condor_twisted.protocols.commands import CommandOpener
+from condor_twisted.protocols.endpoints import dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.own_security import log_file_problems, open_security
 from condor_twisted.protocols.requests import Registration
@@ -78,9 +93,13 @@ ACCEPT_PAUSE_SECONDS: Final = 1.0
 HOUSEKEEPING_SECONDS: Final = 60.0
 #: How long anything may take once a fast shutdown has begun.
 FAST_SHUTDOWN_SECONDS: Final = 8.0
+#: How long facilities may take to end.
+FACILITIES_END_SECONDS: Final = 1.5
+#: The exit status that asks a master not to start us again.
+NO_RESTART_STATUS: Final = 99
 
 
-class Daemon(MultiService):
+class Daemon(HasRuntime, MultiService):
     """A DaemonCore daemon; subclasses add ``@command`` methods.
 
     Args:
@@ -99,6 +118,8 @@ class Daemon(MultiService):
 
     #: Whose knobs these are; a subclass says its own.
     subsystem: ClassVar[str] = "DAEMON"
+    #: The kind of ad that the pool's collectors are told of it; ``None`` for none.
+    ad_type: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -123,11 +144,23 @@ class Daemon(MultiService):
         self.server: CommandServer | None = None
         self.datagrams: SafeSockProtocol | None = None
         self.ports: CommandPorts | None = None
+        #: Opens commands at other daemons, as us; there while we serve.
+        self.opener: CommandOpener | None = None
+        self.runtime = Runtime(self)
+        #: What begins and ends with the daemon, in this order.
+        self.facilities: list[Facility] = [self.runtime]
+        #: What a DaemonCore parent has handed down, if there is one.
+        self.inherited: Inherited | None = None
+        #: Our name behind a shared port, if somebody gave one.
+        self.endpoint_name: str | None = None
+        #: What the process ends with, for whoever started it.
+        self.exit_status = 0
         self.started_at_unix = 0
+        self.reconfigured_at_unix = 0
         #: How many times the configuration was read again, and how many were refused.
         self.reconfigured_count = 0
         self.reconfigure_errors_count = 0
-        self.signals = Signals(self._call_soon)
+        self.signals = Signals(self._call_soon, self.runtime.runner)
         self.signals.subscribe(signal.SIGTERM, self.stop_gracefully)
         self.signals.subscribe(getattr(signal, "SIGQUIT", 3), self.stop_fast)
         self.signals.subscribe(getattr(signal, "SIGHUP", 1), self.request_reconfigure)
@@ -138,6 +171,8 @@ class Daemon(MultiService):
         #: Where this process logs, if that is not for twistd to say.
         self.log_observer: CondorLogObserver | None = None
         self.remote_configuration = remote_configuration
+        if self.ad_type is not None:
+            self.facilities.append(Advertiser(self))
         self._load_settings = load_settings
         self._port = port
         self._interface = interface
@@ -150,14 +185,36 @@ class Daemon(MultiService):
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
         self._log_care: LogCare | None = None
-        for kind in (BuiltinCommands, ConfigurationCommands, LogCommands):
-            for registration in declared_commands(kind(self)):
+        self._tokens = TokenCommands(self)
+        builtins = (
+            BuiltinCommands(self),
+            ConfigurationCommands(self),
+            LogCommands(self),
+            ChildCommands(self.runtime),
+            self._tokens,
+        )
+        for builtin in builtins:
+            for registration in declared_commands(builtin):
                 self.table.add(registration)
         for registration in declared_commands(self):
             self.table.remove(registration.rule.number)
             self.table.add(registration)
 
     # What subclasses change.
+
+    @classmethod
+    def before_initialization(cls, arguments: Sequence[str]) -> None:
+        """Do what comes before anything else: there is no configuration and no log.
+
+        Args:
+            arguments: The command line of the process, its name in front.
+        """
+
+    def before_command_sockets(self) -> None:
+        """There are settings and a log, and neither security nor ports."""
+
+    def started(self) -> None:
+        """Commands are served from now on."""
 
     def default_port(self) -> int:
         """The command port when none was given."""
@@ -180,6 +237,10 @@ class Daemon(MultiService):
     def server_limits(self) -> ServerLimits:
         """How much of this daemon its peers may take up."""
         return ServerLimits()
+
+    def ad_attributes(self) -> Mapping[str, AdValue]:
+        """What the daemon's ad says besides what every daemon's does."""
+        return {}
 
     def reconfigured(self) -> None:
         """New settings are in force: take what you need of them.
@@ -228,8 +289,14 @@ class Daemon(MultiService):
         self.table.add(registration)
 
     def own_process(self) -> None:
-        """Be the process's daemon: take its signals, and end it when stopped."""
+        """Be the process's daemon: take its signals, and end it when stopped.
+
+        If the process has a DaemonCore parent, take what it handed down.
+        """
         self._owns_process = True
+        self.inherited = take_inheritance(os.environ)
+        if self.inherited is not None:
+            self.facilities.append(Parent(self, self.inherited))
 
     def setServiceParent(self, parent: Any) -> None:
         """Join a parent; an application logs from then on as we want it to."""
@@ -271,12 +338,14 @@ class Daemon(MultiService):
                 self._close_now()
                 raise
             self.start_failed(error)
-        self.started_at_unix = int(time.time())
+        self.started_at_unix = self.reconfigured_at_unix = int(time.time())
         self._stopping = ""
         self._housekeeping = self.reactor.callLater(
             HOUSEKEEPING_SECONDS, self._keep_house
         )
         if self._owns_process:
+            self.signals.install()
+            # A reactor that begins to run takes some of them.
             self.reactor.callWhenRunning(self.signals.install)
         super().startService()  # type: ignore[no-untyped-call]
         _log.info("DaemonCore: command socket at {address}", address=str(self.address))
@@ -284,6 +353,9 @@ class Daemon(MultiService):
         _log.info("{line}", line=line)
         if self.announce is not None:
             self.announce(line)
+        self.started()
+        for facility in self.facilities:
+            self._guarded(facility.begin)
 
     def stopService(self) -> Deferred[Any]:
         """Close everything.
@@ -293,18 +365,25 @@ class Daemon(MultiService):
         """
         self._stopping = "over"
         stopped = maybeDeferred(super().stopService)
-        self._address_files.remove()
         for timer in self._timers:
             if timer.active():
                 timer.cancel()
         self._timers = []
-        closed = self._close_now()
-        if self._owns_process:
-            self.signals.restore()
-            _log.info("{line}", line=farewell(self.settings))
-        return DeferredList([stopped, closed], consumeErrors=True).addCallback(
-            lambda _: None
-        )
+        ended = succeed(None)
+        if self.ports is not None:
+            ended = end_all(self.facilities, self.reactor, FACILITIES_END_SECONDS)
+
+        def close(_: object) -> Deferred[Any]:
+            self._address_files.remove()
+            closed = self._close_now()
+            if self._owns_process:
+                self.signals.restore()
+                _log.info("{line}", line=farewell(self.settings, self.exit_status))
+            return closed
+
+        return DeferredList(
+            [stopped, ended.addCallback(close)], consumeErrors=True
+        ).addCallback(lambda _: None)
 
     def _own(self, settings: Settings) -> Settings:
         if settings.subsystem.upper() == self.subsystem:
@@ -325,10 +404,16 @@ class Daemon(MultiService):
         if self._owns_process:
             make_monotonic(reactor)
             create_signing_keys(self.settings)
+        self.before_command_sockets()
         self.security = open_security(
             self.settings, self.table.rules, reactor, lambda: int(time.time())
         )
+        if self.inherited is not None:
+            self.inherited.take_sessions(self.security, self.settings)
         self.host = Host(reactor, run_in_threads(reactor))
+        self.opener = CommandOpener(
+            reactor, self.security, self.host, dialling(self.settings)
+        )
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()
         )
@@ -343,20 +428,22 @@ class Daemon(MultiService):
             self.server.folded,
             quick=self.server.quick_datagram,
         )
-        self.ports = listen_for_commands(
+        self.ports = open_command_ports(
             reactor,
+            self.settings,
+            self.inherited,
             self.default_port() if self._port is None else self._port,
-            bind_address(self.settings) if self._interface is None else self._interface,
+            self._interface,
             self.server,
             self.datagrams if self.wants_udp() else None,
             self.socket_options(),
-            port_range(self.settings),
         )
         self.security.command_address = str(self.address)
 
     def _close_now(self) -> Deferred[Any]:
         ports, self.ports = self.ports, None
         server, self.server = self.server, None
+        opener, self.opener = self.opener, None
         for timer in (self._housekeeping, self._accept_pause):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -365,7 +452,8 @@ class Daemon(MultiService):
             self._log_care.stop()
         if server is not None:
             server.close()
-        return succeed(None) if ports is None else ports.close()
+        closing = [each.close() for each in (opener, ports) if each is not None]
+        return DeferredList(closing, consumeErrors=True)
 
     # Housekeeping.
 
@@ -377,6 +465,7 @@ class Daemon(MultiService):
             now = self.security.now()
             self.security.incoming.expire(now)
             self.security.outgoing.expire(now)
+            self._tokens.expire()
             if self._list_addresses is not None:
                 self._list_addresses.keep_fresh(self.security.authorizer)
         if self.server is not None:
@@ -461,6 +550,7 @@ class Daemon(MultiService):
         if self._list_addresses is not None:
             self._list_addresses.refresh(security.authorizer)
         server.forget_admissions()
+        self._tokens.reset()
         self._apply_debug_flags()
         security.command_address = str(self.address)
         try:
@@ -468,11 +558,35 @@ class Daemon(MultiService):
         except OSError as error:
             _log.error("The address file cannot be written: {error}", error=str(error))
         log_file_problems(security)
+        if self.opener is not None:
+            self.opener.dialling = dialling(self.settings)
+        for facility in self.facilities:
+            self._guarded(facility.renew)
+        self.reconfigured_at_unix = int(time.time())
         self.reconfigured_count += 1
         _log.info("The configuration was read again")
         return True
 
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Have a facility take the settings; what makes no sense stops nothing."""
+        try:
+            step()
+        except (ConfigError, LocalProtocolError) as error:
+            _log.error("A setting is of no use: {error}", error=str(error))
+
     # Stopping.
+
+    def stay_down(self, *, fast: bool = False) -> None:
+        """Stop, and have a master not start us again until it is told to.
+
+        Args:
+            fast: Give up what is under way.
+        """
+        self.exit_status = NO_RESTART_STATUS
+        if fast:
+            self.stop_fast()
+        elif not self._stopping:
+            self.stop_gracefully()
 
     def stop_gracefully(self) -> None:
         """Stop after what is under way; asked again while that lasts, stop fast."""

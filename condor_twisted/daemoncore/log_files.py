@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+from condor_twisted.daemoncore.file_owner import NO_LINKS, give_to_directory_owner
+
 __all__ = ["LogSink", "RotatingLog", "StreamLog", "SystemLog"]
 
 #: How long a log that cannot be written is left alone.
@@ -159,7 +161,10 @@ class RotatingLog:
         if self._truncates:
             flags |= os.O_TRUNC
             self._truncates = False
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            flags |= NO_LINKS
         self._handle = os.open(self.path, flags, 0o644)
+        give_to_directory_owner(self._handle, self.path)
         status = os.fstat(self._handle)
         self._size_bytes = status.st_size
         if self.period_seconds:

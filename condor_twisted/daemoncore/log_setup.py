@@ -29,11 +29,26 @@ from condor_twisted.daemoncore.logs import (
 )
 from condor_twisted.errors import ConfigError
 
-__all__ = ["LogCare", "log_path", "open_log", "reopen_logs"]
+__all__ = ["LogCare", "has_log_directory", "log_path", "open_log", "reopen_logs"]
 
 _STREAMS: Final = {"1>": 1, "2>": 2}
 _TIME_FORMAT: Final = "%m/%d/%y %H:%M:%S"
 _SHORTEST_TOUCH_SECONDS: Final = 1
+
+
+def has_log_directory(settings: Settings) -> bool:
+    """Whether somebody has configured where logs and address files are.
+
+    Whoever writes what is compiled in anyhow (``LOG = $(LOCAL_DIR)/log``) has said
+    nothing; then it counts whether LOCAL_DIR says something.
+    """
+    found = settings.find("LOG")
+    if found is None or not found.value:
+        return False
+    if found.definition is not None:
+        return True
+    base = settings.find("LOCAL_DIR")
+    return base is not None and base.definition is not None
 
 
 def log_path(settings: Settings) -> str | None:
@@ -43,12 +58,7 @@ def log_path(settings: Settings) -> str | None:
     """
     subsystem, local = settings.subsystem, settings.local_name
     name = f"{subsystem}_LOG" if local is None else f"{local}.{subsystem}_LOG"
-    directory = settings.find("LOG")
-    configured = (
-        directory is not None
-        and bool(directory.value)
-        and directory.definition is not None
-    )
+    configured = has_log_directory(settings)
     found = settings.find(name)
     if found is not None and found.value:
         if found.definition is None and not configured:
@@ -96,6 +106,8 @@ def reopen_logs(observer: CondorLogObserver, settings: Settings) -> None:
     if path is None:
         return
     main = _sink(settings, settings.subsystem, path, begins=False)
+    if isinstance(observer.log, StreamLog):
+        main = observer.log  # the command line may have said so
     secondaries = _secondaries(settings, begins=False)
     for sink in observer.sinks():
         sink.close()

@@ -55,7 +55,7 @@ class DaemonOptions(usage.Options):
     """Options of every daemon; a daemon adds its own."""
 
     #: Whose configuration is read.
-    subsystem: ClassVar[str] = "DAEMON"
+    subsystem = "DAEMON"
 
     optFlags: ClassVar[Sequence[Sequence[Any]]] = [
         ["config-check", None, "Print every effective knob with its source, and exit."],
@@ -184,6 +184,9 @@ def make_service(
         options: What was given on the command line.
         arguments: Further arguments for the class.
     """
+    before = getattr(daemon, "before_initialization", None)
+    if before is not None:
+        before(sys.argv)
     try:
         configuration = options.configuration()
         observer = open_log(configuration.settings)

@@ -17,7 +17,7 @@ from typing import Final
 from condor_twisted.config.settings import Settings
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
-__all__ = ["banner", "descriptor_limit", "farewell", "settle_in"]
+__all__ = ["banner", "descriptor_limit", "farewell", "have_descriptors", "settle_in"]
 
 #: Descriptors that stay free, for files and for peers that are served already.
 SPARE_DESCRIPTORS_COUNT: Final = 50
@@ -40,6 +40,20 @@ def descriptor_limit() -> float:
     if soft == resource.RLIM_INFINITY:
         return float("inf")
     return max(soft - SPARE_DESCRIPTORS_COUNT, soft // 2)
+
+
+def have_descriptors(count: int) -> bool:
+    """Whether so many files can be opened now: Twisted loses some when they run out."""
+    taken: list[int] = []
+    try:
+        for _ in range(count):
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    finally:
+        for each in taken:
+            os.close(each)
+    return True
 
 
 def settle_in(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.negotiation import CommandStart, Established, connect
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.security.steps import LimitTime
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
@@ -244,18 +245,38 @@ class ClientChannel:
         self.channel.raise_limits()
 
     def negotiate(
-        self, ends: ChannelEnds, start: CommandStart, host: HostSteps
+        self,
+        ends: ChannelEnds,
+        start: CommandStart,
+        host: HostSteps,
+        timeout_seconds: float,
     ) -> Deferred[ClientChannel]:
         """Negotiate or resume a session.
+
+        Args:
+            ends: The two ends of the connection.
+            start: What is wanted.
+            host: Performs what blocks.
+            timeout_seconds: How long it may take.
 
         Returns:
             A `Deferred` of this channel, ready; it fails as
             `condor_twisted.security.negotiation.connect` does.
         """
         context = HandshakeContext(self._opener.security, ends)
-        driver = HandshakeDriver(connect(context, start), self.channel, host)
+        end = self._opener.sweep.seconds() + timeout_seconds
+
+        def limit(step: LimitTime) -> None:
+            left = end - self._opener.sweep.seconds()
+            if step.seconds is None or step.seconds >= left:
+                self._late = ("the handshake", timeout_seconds)
+                self.channel.set_deadline(end)
+            else:
+                self._expect(step.what, step.seconds)
+
+        driver = HandshakeDriver(connect(context, start), self.channel, host, limit)
         self._driver = driver
-        self._expect("the handshake", self._opener.handshake_seconds)
+        self._expect("the handshake", timeout_seconds)
 
         def ended(outcome: Any) -> Any:
             self._driver = None
@@ -297,7 +318,12 @@ class ClientChannel:
 
     def channel_closed(self, reason: Failure) -> None:
         """The connection has ended."""
-        self._ended(Failure(PeerClosed("the connection was closed")))
+        closed = PeerClosed("the connection was closed")
+        if self._end is None and self._driver is not None:
+            self._end = Failure(closed)
+            self._driver.peer_closed(closed)
+        else:
+            self._ended(Failure(closed))
         closings, self._closings = self._closings, []
         for each in closings:
             if not each.called:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from twisted.logger import Logger
 __all__ = [
     "CommandPorts",
     "SocketOptions",
+    "adopt_command_sockets",
     "listen_for_commands",
     "set_connection_options",
 ]
@@ -61,10 +63,12 @@ class CommandPorts:
     Args:
         stream: The TCP port.
         datagrams: The UDP port, if there is one.
+        others: Ports of other families of addresses.
     """
 
     stream: IListeningPort
     datagrams: IListeningPort | None
+    others: tuple[IListeningPort, ...] = ()
 
     @property
     def host(self) -> str:
@@ -80,22 +84,29 @@ class CommandPorts:
 
     def close(self) -> Deferred[Any]:
         """Close both; fires when they are closed, and never fails."""
-        ports = [each for each in (self.stream, self.datagrams) if each is not None]
+        first = (self.stream, self.datagrams)
+        ports = [each for each in (*first, *self.others) if each is not None]
         return DeferredList(
             [_closing(each) for each in ports], consumeErrors=True
         ).addCallback(lambda _: None)
 
     def pause(self) -> None:
         """Accept no connection for now; datagrams go on."""
-        pause = getattr(self.stream, "pauseProducing", None)
-        if pause is not None:
-            pause()
+        for port in self._streams():
+            pause = getattr(port, "pauseProducing", None)
+            if pause is not None:
+                pause()
 
     def resume(self) -> None:
         """Accept again."""
-        resume = getattr(self.stream, "resumeProducing", None)
-        if resume is not None and getattr(self.stream, "connected", True):
-            resume()
+        for port in self._streams():
+            resume = getattr(port, "resumeProducing", None)
+            if resume is not None and getattr(port, "connected", True):
+                resume()
+
+    def _streams(self) -> list[IListeningPort]:
+        others = [each for each in self.others if not hasattr(each, "maxThroughput")]
+        return [self.stream, *others]
 
 
 def _closing(port: IListeningPort) -> Deferred[Any]:
@@ -160,6 +171,54 @@ def listen_for_commands(
         return CommandPorts(stream, other)
     assert error is not None
     raise error
+
+
+def adopt_command_sockets(
+    reactor: Any,
+    streams: Sequence[socket.socket],
+    receivers: Sequence[socket.socket],
+    factory: Any,
+    datagrams: Any = None,
+    options: SocketOptions = SocketOptions(),
+) -> CommandPorts:
+    """Serve command sockets that somebody else has opened: our parent.
+
+    Args:
+        reactor: Where.
+        streams: Listening sockets; the first one's port is what others are told.
+        receivers: Bound UDP sockets of the same ports. All of these are closed here;
+            the reactor has copies.
+        factory: Builds a protocol per connection.
+        datagrams: The protocol for datagrams; ``None`` for no UDP: those sockets are
+            closed and not used.
+        options: How the sockets are set up.
+    """
+    streams = sorted(streams, key=lambda each: each.family != socket.AF_INET)
+    ports: list[IListeningPort] = []
+    for each in streams:
+        port = reactor.adoptStreamPort(each.fileno(), each.family, factory)
+        _set_up_stream_port(port, options)
+        ports.append(port)
+        each.close()
+    number = _port_number(ports[0])
+    found: list[IListeningPort] = []
+    for receiver in receivers:
+        if datagrams is not None:
+            protocol = datagrams if not found else datagrams.another()
+            port = reactor.adoptDatagramPort(
+                receiver.fileno(), receiver.family, protocol, DATAGRAM_READ_BYTES
+            )
+            _set_up_datagram_port(port, protocol, options)
+            found.append(port)
+        receiver.close()
+    first = next((each for each in found if _port_number(each) == number), None)
+    others = (*ports[1:], *(each for each in found if each is not first))
+    return CommandPorts(ports[0], first, others)
+
+
+def _port_number(port: Any) -> int:
+    number: int = port.getHost().port
+    return number
 
 
 def _from_somewhere(low: int, high: int) -> list[int]:

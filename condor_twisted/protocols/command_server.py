@@ -239,7 +239,7 @@ class CommandServer:
             number=rule.number,
             name=rule.name,
             permission=rule.permission.name,
-            reason=escaped(decision.reason),
+            reason=escaped(decision.because),
         )
 
     def holds(self, permission: Permission, peer: Peer) -> bool:

@@ -52,7 +52,7 @@ class CommandTransport(tcp.Server):
         super().__init__(*args)
         args[3].accepted.append(self)
 
-    def doRead(self) -> Any:  # noqa: N802
+    def doRead(self) -> Any:
         """Read once, send what was answered, and close if that was wished.
 
         Returns:

@@ -51,6 +51,7 @@ from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.deadlines import DeadlineSweep
 from condor_twisted.protocols.endpoints import Dialling, client_endpoint
 from condor_twisted.protocols.handshake_driver import HostSteps
+from condor_twisted.protocols.shared_port_client import ask_shared_port
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.datagrams import OutgoingDatagram
@@ -71,7 +72,7 @@ from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.stream_frames import FrameLimits
 
-__all__ = ["ClientChannel", "CommandOpener", "open_command"]
+__all__ = ["HANDSHAKE_SECONDS", "ClientChannel", "CommandOpener", "open_command"]
 
 _log = Logger()
 
@@ -148,6 +149,7 @@ class CommandOpener:
         *,
         raw: bool | None = None,
         start: CommandStart | None = None,
+        timeout_seconds: float | None = None,
     ) -> Deferred[ClientChannel]:
         """Open a command.
 
@@ -156,12 +158,16 @@ class CommandOpener:
             command: The command's number.
             raw: Without or with a negotiation, whatever the policy says.
             start: What else is wanted of the negotiation.
+            timeout_seconds: How long it may take until the connection stands, and
+                again until the handshake has ended; what `dialling` and this opener
+                say by default.
 
         Returns:
             A `Deferred` of a channel for the command's own messages. It fails with
             Twisted's ``ConnectError``, with a `SecurityError`, with
             `HandshakeTimedOut`, or with `CommandRefused` where the server just
-            closed. Cancelling it closes the connection.
+            closed; where methods had failed by then, with a `NoMethodSucceeded` that
+            names each with its reason. Cancelling it closes the connection.
         """
         try:
             target = _Target.of(address)
@@ -169,8 +175,43 @@ class CommandOpener:
             return fail(Failure())
         wanted = CommandStart(command) if start is None else start
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
-        return self._open(target, wanted, raw)
+            raw = self._starts_raw(target, wanted)
+        return self._open(target, wanted, raw, timeout_seconds)
+
+    @inlineCallbacks
+    def tell(
+        self,
+        address: SinfulAddress | str,
+        command: int,
+        write: Callable[[MessageWriter], object],
+    ) -> Generator[Deferred[Any], Any, None]:
+        """Send a command by TCP that nobody answers.
+
+        Args:
+            address: Where the daemon is.
+            command: The command's number.
+            write: Writes the command's data.
+
+        Returns:
+            A `Deferred` that fires when all is sent and the connection closed; it
+            fails as `open` does.
+        """
+        channel = yield self.open(address, command)
+        writer = channel.writer()
+        write(writer)
+        closed = channel.when_closed()
+        channel.send_message(writer.end_of_message())
+        channel.close()
+        yield closed
+
+    def _starts_raw(self, target: _Target, start: CommandStart) -> bool:
+        """Whether nobody wants a negotiation, and there is no session either."""
+        if wants_negotiation(self.security.policies):
+            return False
+        chosen = self.dialling.choose(target.address)
+        ip = None if chosen is None else chosen.ip
+        address = "" if ip is None else str(ip)
+        return find_session(self.security, start, target.text, address) is None
 
     def close(self) -> Deferred[Any]:
         """Give up the port for datagrams, and every deadline."""
@@ -182,21 +223,34 @@ class CommandOpener:
 
     @inlineCallbacks
     def _open(
-        self, target: _Target, start: CommandStart, raw: bool
+        self,
+        target: _Target,
+        start: CommandStart,
+        raw: bool,
+        timeout_seconds: float | None = None,
     ) -> Generator[Deferred[Any], Any, ClientChannel]:
+        dialling, handshake_seconds = self.dialling, self.handshake_seconds
+        if timeout_seconds is not None:
+            dialling = replace(dialling, connect_seconds=timeout_seconds)
+            handshake_seconds = timeout_seconds
         for attempt in (1, 2):
             channel = ClientChannel(self, target.address, start.command)
-            endpoint = client_endpoint(self.reactor, target.address, self.dialling)
+            endpoint = client_endpoint(self.reactor, target.address, dialling)
             yield endpoint.connect(_ChannelFactory(channel))
             transport: Any = channel.channel.transport
             if transport is None:
                 raise PeerClosed("the connection was closed at once")
+            endpoint_id = target.address.shared_port_id
+            if endpoint_id is not None:
+                own = self.security.command_address or ""
+                requester = f"{self.security.knobs.subsystem} {own}".strip()
+                ask_shared_port(channel.channel, endpoint_id, requester)
             ends = _ends(transport, target.text)
             if raw:
                 channel.start_raw(ends)
                 return channel
             try:
-                yield channel.negotiate(ends, start, self.host)
+                yield channel.negotiate(ends, start, self.host, handshake_seconds)
             except SessionUnknown:
                 if attempt == 2:
                     raise
@@ -252,7 +306,7 @@ class CommandOpener:
             raise ConnectError(None, f"{target.text} has no address for datagrams")
         place = (str(chosen.ip), chosen.port_number)
         if raw is None:
-            raw = not wants_negotiation(self.security.policies)
+            raw = self._starts_raw(target, CommandStart(command, tag=tag))
         if raw:
             writer = MessageWriter()
             writer.put_int(command)
@@ -261,10 +315,10 @@ class CommandOpener:
             self._send(place, SafeMessage(writer.end_of_message()))
             return
         start = CommandStart(DC_AUTHENTICATE, command, tag=tag)
-        session = find_session(self.security, start, target.text)
+        session = find_session(self.security, start, target.text, place[0])
         if session is None:
             yield self._make_session(target, start)
-            session = find_session(self.security, start, target.text)
+            session = find_session(self.security, start, target.text, place[0])
         if session is None:
             raise CommandRefused(command, target.text, "no session can be kept for it")
         ends = ChannelEnds("", 0, place[0], place[1], target.text)

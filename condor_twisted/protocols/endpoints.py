@@ -16,9 +16,10 @@ from twisted.internet.endpoints import (
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+from condor_twisted.config.settings import Settings
 from condor_twisted.wire.sinful import SinfulAddress, choose_address
 
-__all__ = ["Dialling", "client_endpoint"]
+__all__ = ["Dialling", "client_endpoint", "dialling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,28 @@ class Dialling:
             ignore_target_preference=self.ignore_target_preference,
             private_network=self.private_network,
         )
+
+
+def dialling(settings: Settings) -> Dialling:
+    """How connections go out under a configuration.
+
+    Source: ``src/condor_io/condor_ipverify.cpp``, ``src/condor_io/sock.cpp``.
+    """
+
+    def enabled(name: str) -> bool:
+        # "auto" is true here: whether an address can be reached shows soon enough.
+        return (settings.text(name, "auto") or "auto").lower() not in ("false", "0")
+
+    return Dialling(
+        ipv4=enabled("ENABLE_IPV4"),
+        ipv6=enabled("ENABLE_IPV6"),
+        prefer_ipv4=settings.boolean("PREFER_OUTBOUND_IPV4", True),
+        ignore_target_preference=settings.boolean(
+            "IGNORE_TARGET_PROTOCOL_PREFERENCE", True
+        ),
+        private_network=settings.text("PRIVATE_NETWORK_NAME"),
+        keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
+    )
 
 
 def client_endpoint(

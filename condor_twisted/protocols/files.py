@@ -18,7 +18,7 @@ Source: ``src/condor_io/reli_sock.cpp: put_file, get_file``.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred
 
@@ -26,7 +26,7 @@ from condor_twisted.errors import LimitExceeded, MalformedMessage
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 
-__all__ = ["CHUNK_BYTES", "FileReceiver", "FileSender"]
+__all__ = ["CHUNK_BYTES", "FileReceiver", "FileSender", "SendingChannel"]
 
 CHUNK_BYTES: Final = 262_144
 _MAX_CHUNK_BYTES: Final = 16 << 20
@@ -34,6 +34,7 @@ _MAX_FILE_BYTES: Final = 1 << 40
 _EMPTY_FILE: Final = 666
 
 
+@runtime_checkable
 class SendingChannel(Protocol):
     """The sending side of a stream; a `ReliSockProtocol` is one."""
 

@@ -17,7 +17,7 @@ How a run goes:
     loop, not by recursion.
 
 The driver has no timer. Whoever owns the channel owns its deadline, and ends a late
-handshake with `HandshakeDriver.fail`.
+handshake with `HandshakeDriver.fail`; `LimitTime` is handed to it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.errors import LocalProtocolError
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
+    LimitTime,
     LookupHost,
     MakeDirectory,
     ReceiveMessage,
@@ -39,8 +41,9 @@ from condor_twisted.security.steps import (
     SendMessage,
     Step,
 )
+from condor_twisted.security.tickets import RequestTicket
 
-__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel"]
+__all__ = ["HandshakeDriver", "HostSteps", "MessageChannel", "NoChannel"]
 
 T = TypeVar("T")
 
@@ -75,6 +78,25 @@ class HostSteps(Protocol):
         """The answer of a step, or a `Deferred` of it where the host may block."""
 
 
+class NoChannel:
+    """For a handshake that only asks the host, and exchanges no messages."""
+
+    def send_message(self, payload: bytes) -> None:
+        """There is nobody to send to."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def receive_one(self, receiver: Callable[[bytes], None]) -> bytes | None:
+        """There is nobody to wait for."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def enable_protection(self, step: EnableProtection) -> None:
+        """There is nothing to protect."""
+        raise LocalProtocolError("there is no channel for messages")
+
+    def abort(self) -> None:
+        """There is nothing to end."""
+
+
 class HandshakeDriver(Generic[T]):
     """Runs one handshake to its end.
 
@@ -82,14 +104,18 @@ class HandshakeDriver(Generic[T]):
         handshake: The conversation; not started yet.
         channel: Where its messages go and come from.
         host: Who performs its other steps.
+        limit_time: Gets what the handshake wants to bound, where somebody bounds it.
     """
 
     __slots__ = (
         "_answer_at_once",
+        "_asks_host",
         "_channel",
+        "_closed",
         "_done",
         "_handshake",
         "_host",
+        "_limit_time",
         "_made",
         "_making",
         "_outcome",
@@ -97,14 +123,21 @@ class HandshakeDriver(Generic[T]):
     )
 
     def __init__(
-        self, handshake: Handshake[T], channel: MessageChannel, host: HostSteps
+        self,
+        handshake: Handshake[T],
+        channel: MessageChannel,
+        host: HostSteps,
+        limit_time: Callable[[LimitTime], object] | None = None,
     ) -> None:
         self._handshake = handshake
         self._channel = channel
         self._host = host
+        self._limit_time = limit_time
         self._outcome: Deferred[T] = Deferred(self._cancelled)
         self._done = False
         self._running = False
+        self._asks_host = False
+        self._closed: Exception | None = None
         self._answer_at_once: list[object] | None = None
         self._made: list[MakeDirectory] = []
         self._making: MakeDirectory | None = None
@@ -125,8 +158,18 @@ class HandshakeDriver(Generic[T]):
         self._run(None, None)
         return outcome
 
+    def peer_closed(self, error: Exception) -> None:
+        """The peer sends nothing more; what has come while the host worked counts.
+
+        Args:
+            error: What the handshake gets where it wants a message that is not here.
+        """
+        self._closed = error
+        if not self._asks_host:
+            self.fail(error)
+
     def fail(self, error: Exception) -> None:
-        """Throw an error in, where the handshake waits: a deadline, a closed peer."""
+        """Throw an error in, where the handshake waits: a deadline has passed."""
         if self._done:
             return
         if self._running:  # from inside a step: the loop ends it
@@ -152,9 +195,12 @@ class HandshakeDriver(Generic[T]):
                 kind = type(step)
                 if kind is ReceiveMessage:
                     message = self._channel.receive_one(self.message_received)
-                    if message is None:
+                    if message is not None:
+                        answer = message
+                    elif self._closed is not None:
+                        error = self._closed
+                    else:
                         return
-                    answer = message
                 elif kind is SendMessage:
                     assert isinstance(step, SendMessage)
                     self._channel.send_message(step.payload)
@@ -163,9 +209,14 @@ class HandshakeDriver(Generic[T]):
                     assert isinstance(step, EnableProtection)
                     self._channel.enable_protection(step)
                     answer = None
+                elif isinstance(step, LimitTime):
+                    if self._limit_time is not None:
+                        self._limit_time(step)
+                    answer = None
                 else:
                     waiting, answer = self._ask_host(step)
                     if waiting:
+                        self._asks_host = True
                         return
                 at_once, self._answer_at_once = self._answer_at_once, None
                 if at_once is not None and isinstance(at_once[0], Exception):
@@ -207,7 +258,10 @@ class HandshakeDriver(Generic[T]):
                         self._undo(making)
                         return
                     self._made.append(making)
+            self._asks_host = False
             if self._done:
+                if isinstance(step, RequestTicket):
+                    step.give_back(value)
                 return
             if waits:
                 self._run(value, None)

@@ -25,10 +25,13 @@ from condor_twisted.classad.expressions import evaluate
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.answer_cache import AnswerCache
 from condor_twisted.protocols.bearer_tokens import find_bearer_token
+from condor_twisted.protocols.kerberos_library import accept_ticket, request_ticket
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
 from condor_twisted.protocols.secret_files import SecretFiles
+from condor_twisted.protocols.sspi_library import open_sspi
 from condor_twisted.protocols.tls_contexts import TlsContexts
 from condor_twisted.security.credentials import find_tokens
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.steps import (
     DecodeMunge,
     EncodeMunge,
@@ -47,6 +50,7 @@ from condor_twisted.security.steps import (
     StatPath,
     Step,
 )
+from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 
 if TYPE_CHECKING:
     from condor_twisted.protocols.issuer_keys import IssuerKeys
@@ -61,6 +65,9 @@ LOOKUP_TIMEOUT_SECONDS = 5.0
 LOOKUPS_AT_ONCE = 4
 #: How many may wait for names; whoever comes then gets none.
 WAITING_COUNT = 1000
+#: How many tickets are asked for at a time: where no KDC answers, each takes a thread
+#: for long, and the others have work to do.
+TICKETS_AT_ONCE = 4
 
 #: A random byte's character in a temporary name.
 _NAME_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode("ascii")
@@ -221,6 +228,7 @@ class Host:
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._files = SecretFiles()
         self._tls = TlsContexts()
+        self._tickets = DeferredSemaphore(TICKETS_AT_ONCE)
         self._clock = clock
         self._issuer_keys: IssuerKeys | None = None
         self._users: AnswerCache[int, str | bool] = AnswerCache(clock)
@@ -266,6 +274,14 @@ class Host:
             return self.run_blocking(encode_munge, step.payload)
         if isinstance(step, DecodeMunge):
             return self.run_blocking(decode_munge, step.credential)
+        if isinstance(step, RequestTicket):
+            return self._tickets.run(self.run_blocking, request_ticket, step)
+        if isinstance(step, AcceptTicket):
+            return self.run_blocking(accept_ticket, step)
+        if isinstance(step, OpenSspi):
+            return self.run_blocking(open_sspi, step)
+        if isinstance(step, AdvanceSspi):
+            return self.run_blocking(step.exchange.advance, step.token)
         if isinstance(step, FindBearerToken):
             return self.run_blocking(find_bearer_token, step.path)
         if isinstance(step, FetchIssuerKeys):

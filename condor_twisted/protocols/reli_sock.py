@@ -282,6 +282,10 @@ class ReliSockProtocol:
         """Allow the peer, now authorized, messages of full size, or of this one."""
         self._framer.raise_limits(message_bytes)
 
+    def restart_transcript(self) -> None:
+        """Begin the handshake's transcript anew; see `StreamFramer`."""
+        self._framer.restart_transcript()
+
     def forget_transcript(self) -> None:
         """No handshake will follow: stop hashing clear frames for one."""
         self._framer.forget_transcript()

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import LocalProtocolError, MalformedMessage
-from condor_twisted.protocols.files import FileSender
+from condor_twisted.protocols.files import FileSender, SendingChannel
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.ciphers import CfbCipher
@@ -57,13 +57,6 @@ class ReplyChannel(Protocol):
 
     def send_parts(self, parts: Iterable[bytes]) -> Deferred[None]:
         """Send one message piece by piece."""
-
-    @property
-    def allows_raw(self) -> bool:
-        """Whether the data of files stand outside of messages."""
-
-    def send_raw(self, parts: Iterable[bytes]) -> Deferred[None]:
-        """Send bytes outside of messages."""
 
 
 class CommandRequest:
@@ -167,6 +160,8 @@ class CommandRequest:
         """
         if self.channel is None:
             raise LocalProtocolError("a datagram is never answered")
+        if not isinstance(self.channel, SendingChannel):
+            raise LocalProtocolError("no files can be sent on this channel")
         return FileSender(self.channel, self.writer)
 
     def keep_open(self) -> None:

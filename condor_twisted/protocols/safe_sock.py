@@ -61,6 +61,7 @@ class SafeSockProtocol(DatagramProtocol):
         quick: QuickReceiver | None = None,
     ) -> None:
         self._receiver = receiver
+        self._limits = limits
         self._quick = quick
         self._sweep = sweep
         self._folded = folded
@@ -70,6 +71,12 @@ class SafeSockProtocol(DatagramProtocol):
         self.deadline = NEVER
         #: How many datagrams were dropped.
         self.dropped_count = 0
+
+    def another(self) -> SafeSockProtocol:
+        """The same for another port."""
+        return SafeSockProtocol(
+            self._receiver, self._sweep, self._folded, self._limits, self._quick
+        )
 
     @property
     def unfinished_count(self) -> int:

@@ -4,7 +4,8 @@ Its life, each step a function that gets the next message:
 
 1.  The first message is a raw command and its payload, or ``DC_AUTHENTICATE``. It
     comes whole within 20 s of the accept, or the connection is dropped.
-2.  Behind ``DC_AUTHENTICATE`` the handshake runs, at most 120 s from the accept. It
+2.  Behind ``DC_AUTHENTICATE`` the handshake runs, at most 120 s from the accept, and
+    authentication in it for SEC_<LEVEL>_AUTHENTICATION_TIMEOUT. It
     says which command is meant; the command's payload is a message of its own (20 s).
     A command that has none runs at once.
 3.  `CommandServer.admit` asks the one question: may this peer, over this channel, send
@@ -53,6 +54,7 @@ from condor_twisted.security.context import HandshakeContext
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.negotiation import Admission, serve
 from condor_twisted.security.peer import Peer, Transport, raw_peer
+from condor_twisted.security.steps import LimitTime
 
 if TYPE_CHECKING:
     from condor_twisted.protocols.command_server import CommandServer
@@ -77,6 +79,8 @@ class ServerConnection:
         "_awaited",
         "_closed",
         "_driver",
+        "_late",
+        "_nonce",
         "_proven",
         "_running",
         "channel",
@@ -102,6 +106,8 @@ class ServerConnection:
         self._allowed_generation = -1
         self._awaited: Registration | None = None
         self._driver: HandshakeDriver[Admission] | None = None
+        self._late: tuple[str, float] = ("the handshake", HANDSHAKE_SECONDS)
+        self._nonce: str | None = None
         self._closed = False
         self._proven = False
         self._running: Deferred[Any] | None = None
@@ -144,7 +150,7 @@ class ServerConnection:
     def channel_late(self) -> None:
         """A deadline passed."""
         if self._driver is not None:
-            self._driver.fail(HandshakeTimedOut("the handshake", HANDSHAKE_SECONDS))
+            self._driver.fail(HandshakeTimedOut(*self._late))
             return
         self.server.folded.info(
             "late",
@@ -161,7 +167,7 @@ class ServerConnection:
         self.server.connections.pop(self, None)
         self._prove()
         if self._driver is not None:
-            self._driver.fail(PeerClosed("the peer closed during the handshake"))
+            self._driver.peer_closed(PeerClosed("the peer closed during the handshake"))
         if self._running is not None:
             self._running.cancel()
 
@@ -205,10 +211,21 @@ class ServerConnection:
             serve(HandshakeContext(server.security, ends), payload),
             channel,
             server.host,
+            self._limit,
         )
         driver.start().addCallbacks(self._negotiated, self._not_negotiated).addErrback(
             self.channel_failed
         )
+
+    def _limit(self, step: LimitTime) -> None:
+        """Bound what the handshake wants to bound, within its own deadline."""
+        end = self._accepted_at + HANDSHAKE_SECONDS
+        self._late = ("the handshake", HANDSHAKE_SECONDS)
+        if step.seconds is not None:
+            sooner = self.server.sweep.seconds() + step.seconds
+            if sooner < end:
+                end, self._late = sooner, (step.what, step.seconds)
+        self.channel.set_deadline(end)
 
     def _negotiated(self, admission: Admission) -> None:
         """The handshake has ended well: run its command, if there is one to run."""
@@ -234,6 +251,7 @@ class ServerConnection:
         if registration is None:
             raise LocalProtocolError(f"the rule of {admission.command} has no handler")
         self._allow(registration)
+        self._nonce = admission.nonce
         if registration.rule.has_payload or admission.resumed:
             self._awaited = registration
             channel.receiver = self._payload_message
@@ -259,10 +277,11 @@ class ServerConnection:
                     error=escaped(str(failure.value)),
                 )
                 if isinstance(failure.value, NoMethodSucceeded):
-                    # The client has been told, and shall read it.
+                    # Where nothing broke off, the client was told, and shall read it.
                     self._log_attempts(failure.value.attempts)
-                    self.channel.lose()
-                    return
+                    if failure.value.__cause__ is None:
+                        self.channel.lose()
+                        return
             else:
                 _log.failure("a handshake raised what it must not", failure)
         self.channel.abort()
@@ -286,7 +305,26 @@ class ServerConnection:
         self._awaited = None
         self.channel.receiver = None
         self.channel.set_deadline(NEVER)
+        if self._nonce is not None and not self._is_fresh(self._nonce):
+            return
         self._run(registration, payload, 0)
+
+    def _is_fresh(self, nonce: str) -> bool:
+        """Whether a client that took no answer has not come before, word for word."""
+        self._nonce = None
+        peer = self.peer
+        assert peer is not None, "a session was resumed"
+        session_id = peer.session_id or ""
+        if self.server.security.stream_replays.is_fresh(session_id, nonce):
+            return True
+        self.server.folded.warn(
+            "replay",
+            self.host,
+            "{peer} sends what came before; it is refused",
+            peer=escaped(str(peer)),
+        )
+        self.channel.abort()
+        return False
 
     def _command(self, number: int, payload: bytes, offset: int) -> None:
         """Look a command up, ask whether it may run, and run it."""

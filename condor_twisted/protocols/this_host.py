@@ -9,12 +9,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.protocols.kerberos_library import kerberos_available
 from condor_twisted.protocols.munge_library import munge_available
+from condor_twisted.protocols.sspi_library import sspi_available
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.methods.munge import MUNGE_LIBRARY
+from condor_twisted.security.sspi import SSPI_LIBRARY
+from condor_twisted.security.tickets import KERBEROS_LIBRARY
 from condor_twisted.wire.sinful import IpAddress
 
 __all__ = ["host_facts", "host_name", "interface_address", "ip_of", "own_address"]
@@ -95,6 +100,17 @@ def host_facts(settings: Settings) -> HostFacts:
         parent_id=os.environ.get("CONDOR_PARENT_ID"),
         user_directory=user_directory,
         proxy_file=os.environ.get("X509_USER_PROXY"),
-        libraries=frozenset({MUNGE_LIBRARY} if munge_available() else ()),
+        ticket_cache=os.environ.get("KRB5CCNAME") or None,
+        libraries=_libraries(),
         local_addresses=tuple({own_address(settings), ipaddress.ip_address("::1")}),
     )
+
+
+def _libraries() -> frozenset[str]:
+    """The optional libraries that are here, by the names that methods give them."""
+    here: dict[str, Callable[[], bool]] = {
+        MUNGE_LIBRARY: munge_available,
+        KERBEROS_LIBRARY: kerberos_available,
+        SSPI_LIBRARY: sspi_available,
+    }
+    return frozenset(name for name, available in here.items() if available())

@@ -38,9 +38,32 @@ from condor_twisted.security.host_patterns import (
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.policy import config_chain
 
-__all__ = ["Authorizer", "Decision", "parse_limits"]
+__all__ = ["Authorizer", "Decision", "KnobPlace", "parse_limits"]
 
 _MAX_CACHED_DECISIONS: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class KnobPlace:
+    """A knob, and where it was set.
+
+    Args:
+        name: The knob as it was written, with the prefix that made it count.
+        source: ``FILE, line N``, ``<Environment>``, ``<Default>``, ...
+    """
+
+    name: str
+    source: str
+
+    @classmethod
+    def of(cls, knobs: Knobs, name: str) -> KnobPlace:
+        """The place of a knob that has a value."""
+        return cls(
+            knobs.spelling_of(name) or name, knobs.source_of(name) or "<unknown>"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +74,37 @@ class Decision:
         allowed: Yes or no.
         permission: The level that it is about.
         reason: What decided, for the log.
-        line: The line of configuration that decided, where one did.
+        knob: The list that decided, where one did.
+        entry: What of that list matched; ``None`` where nothing did, and that decided.
         needs_names: Not an answer yet: the peer's host names matter. Ask again with
             them.
+        unset: The knobs any of which would be the list, where none has a value and
+            that decided.
     """
 
     allowed: bool
     permission: Permission
     reason: str
-    line: str | None = None
+    knob: KnobPlace | None = None
+    entry: str | None = None
     needs_names: bool = False
+    unset: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str | None:
+        """The line of configuration that decided, cut down to what matched."""
+        if self.knob is None or self.entry is None:
+            return None
+        return f"{self.knob.name} = {self.entry}"
+
+    @property
+    def because(self) -> str:
+        """The reason, and the configuration that made it."""
+        if self.knob is None:
+            unset = ", ".join(self.unset)
+            return f"{self.reason}; none is set of {unset}" if unset else self.reason
+        line = self.line or f"nothing in {self.knob.name}"
+        return f"{self.reason}; {line}, {self.knob.source}"
 
 
 class _Behavior(Enum):
@@ -79,8 +123,14 @@ class _Lists:
     behavior: _Behavior
     allow: tuple[AccessEntry, ...] = ()
     deny: tuple[AccessEntry, ...] = ()
-    allow_line: str = ""
-    deny_line: str = ""
+    allow_knob: KnobPlace | None = None
+    deny_knob: KnobPlace | None = None
+    allow_names: tuple[str, ...] = ()
+
+    @property
+    def denies_everybody(self) -> bool:
+        """Whether the DENY list alone decides."""
+        return any(_is_everybody(each.text) for each in self.deny)
 
     @property
     def by_name(self) -> bool:
@@ -139,26 +189,31 @@ class Authorizer:
         legacy = knobs.boolean("LEGACY_ALLOW_SEMANTICS", False)
         equivalent = knobs.boolean("USE_POOL_USERNAME_EQUIVALENT", True)
 
-        def find(kind: str, level: Permission) -> tuple[str, str] | tuple[None, None]:
+        def names_of(kind: str, level: Permission) -> tuple[str, ...]:
             if client_only and level is not Permission.CLIENT:
-                return None, None
+                return ()
             old = legacy and level >= Permission.DAEMON
-            for each in config_chain(level, old):
-                for name in (
-                    f"{kind}_{each.name}_{subsystem}",
-                    f"{kind}_{each.name}",
-                ):
-                    value = knobs.text(name)
-                    if value is not None and value.strip():
-                        return name, value.strip()
+            return tuple(
+                name
+                for each in config_chain(level, old)
+                for name in (f"{kind}_{each.name}_{subsystem}", f"{kind}_{each.name}")
+            )
+
+        def find(
+            kind: str, level: Permission
+        ) -> tuple[KnobPlace, str] | tuple[None, None]:
+            for name in names_of(kind, level):
+                value = knobs.text(name)
+                if value is not None and value.strip():
+                    return KnobPlace.of(knobs, name), value.strip()
             if kind == "ALLOW" and level is Permission.CLIENT:
-                return "ALLOW_CLIENT", "*"
+                return KnobPlace("ALLOW_CLIENT", "<Default>"), "*"
             return None, None
 
         lists: dict[Permission, _Lists] = {}
         for level in Permission:
-            allow_name, allow = find("ALLOW", level)
-            deny_name, deny = find("DENY", level)
+            allow_knob, allow = find("ALLOW", level)
+            deny_knob, deny = find("DENY", level)
             if level is Permission.ALLOW:
                 behavior = _Behavior.ALLOW_ALL
             elif _is_everybody(deny) or (
@@ -177,8 +232,9 @@ class Authorizer:
                     allow if allow and behavior is _Behavior.LISTS else "", equivalent
                 ),
                 parse_entries(deny or "", equivalent),
-                f"{allow_name} = " if allow_name else "",
-                f"{deny_name} = " if deny_name else "",
+                allow_knob,
+                deny_knob,
+                names_of("ALLOW", level),
             )
         return cls(lists, local_addresses)
 
@@ -303,14 +359,18 @@ class Authorizer:
                 True,
                 permission,
                 f"{name} authorization policy allows access by anyone",
-                f"{lists.allow_line}*" if lists.allow_line else None,
+                lists.allow_knob,
+                "*",
             )
         if lists.behavior is _Behavior.DENY_ALL:
+            # Either DENY says everybody, or there is no ALLOW.
             return Decision(
                 False,
                 permission,
                 f"{name} authorization policy denies all access",
-                f"{lists.deny_line}*" if lists.deny_line else None,
+                lists.deny_knob if lists.denies_everybody else None,
+                "*" if lists.denies_everybody else None,
+                unset=() if lists.denies_everybody else lists.allow_names,
             )
         if peer_names is None and lists.by_name:
             return Decision(
@@ -325,7 +385,8 @@ class Authorizer:
                 False,
                 permission,
                 f"{name} authorization policy denies {what}",
-                f"{lists.deny_line}{entry.text}",
+                lists.deny_knob,
+                entry.text,
             )
         allowed = self._find(lists, lists.allow, ip, user, names)
         if allowed is not None:
@@ -334,14 +395,16 @@ class Authorizer:
                 True,
                 permission,
                 f"{name} authorization policy allows {what}",
-                f"{lists.allow_line}{entry.text}",
+                lists.allow_knob,
+                entry.text,
             )
         if lists.behavior is _Behavior.ONLY_DENIES:
             return Decision(
                 True,
                 permission,
                 f"{name} authorization policy does not deny, so allowing",
-                f"{lists.allow_line}*",
+                lists.allow_knob,
+                "*",
             )
         return self._by_implication(permission, address, user, peer_names)
 
@@ -363,14 +426,18 @@ class Authorizer:
                     True,
                     permission,
                     f"{name} is implied by {upper.name}; {decision.reason}",
-                    decision.line,
+                    decision.knob,
+                    decision.entry,
                 )
         who = ",".join((address, *(peer_names or ())))
+        lists = self._lists[permission]
         return Decision(
             False,
             permission,
             f"{name} authorization policy contains no matching ALLOW entry for this "
             f"request; identifiers used for this host: {who}",
+            lists.allow_knob,
+            unset=() if lists.allow_knob else lists.allow_names,
         )
 
     def _find(

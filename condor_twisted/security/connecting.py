@@ -23,7 +23,7 @@ Source: ``src/condor_io/condor_secman.cpp: SecManStartCommand``.
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue
@@ -42,6 +42,7 @@ from condor_twisted.security.context import (
     SecurityState,
     session_peer,
 )
+from condor_twisted.security.explanation import WANT_EXPLANATION
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
@@ -49,9 +50,13 @@ from condor_twisted.security.key_exchange import (
 )
 from condor_twisted.security.keys import SessionKey
 from condor_twisted.security.method_loop import Authenticated, authenticate_client
-from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
+from condor_twisted.security.outgoing import (
+    CommandStart,
+    Established,
+    NegotiationRecord,
+)
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.pod_ads import (
     PodAd,
@@ -64,12 +69,14 @@ from condor_twisted.security.server_reply import MAX_TEXT_BYTES, ServerReply
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
+    command_numbers,
     datagram_key,
 )
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
     enable_protection,
+    limit_time,
     lookup_host,
     receive_message,
     send_message,
@@ -81,8 +88,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 __all__ = [
-    "CommandStart",
-    "Established",
     "connect",
     "find_session",
     "read_query_reply",
@@ -91,58 +96,7 @@ __all__ = [
 ]
 
 _NONCE_BYTES: Final = 33
-_MAX_VALID_COMMANDS: Final = 1000
 _RESUME_ANSWERS_SINCE: Final = (9, 9, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandStart:
-    """What a client wants to start.
-
-    Args:
-        command: The command; DC_AUTHENTICATE for a session alone, DC_SEC_QUERY to ask.
-        about: With these two: the command that it is about.
-        request_authentication: Prefer authentication, whatever the knobs say.
-        session_id: The session to use, where we have it.
-        fresh: Negotiate anew, even if there is a session.
-        temporary: Want a session that ends soon.
-        tag: The context whose sessions are not shared with others.
-    """
-
-    command: int
-    about: int | None = None
-    request_authentication: bool = False
-    session_id: str | None = None
-    fresh: bool = False
-    temporary: bool = False
-    tag: str = ""
-
-    @property
-    def subject(self) -> int:
-        """The command whose permission is in question."""
-        return self.command if self.about is None else self.about
-
-
-@dataclass(frozen=True, slots=True)
-class Established:
-    """A channel on which the command's own messages may follow.
-
-    Args:
-        peer: Who the server is, and what the channel has proved.
-        session: The session, new or resumed.
-        encrypted: Whether messages are encrypted, and so carry string lengths.
-        resumed: The session is an old one.
-    """
-
-    peer: Peer
-    session: SecuritySession
-    encrypted: bool
-    resumed: bool
-
-    @property
-    def own_user(self) -> str | None:
-        """Who the server says we are."""
-        return self.session.own_user
 
 
 def wants_negotiation(policies: Policies) -> bool:
@@ -152,14 +106,21 @@ def wants_negotiation(policies: Policies) -> bool:
 
 
 def find_session(
-    security: SecurityState, start: CommandStart, dialled: str
+    security: SecurityState, start: CommandStart, dialled: str, peer_address: str = ""
 ) -> SecuritySession | None:
     """The session to resume for a command, if there is one.
+
+    The last resort is the session of our family of processes, where the other side is
+    on this host and has not said that it is none of us.
 
     Args:
         security: Whose sessions.
         start: What is to be started.
         dialled: The sinful string that is dialled.
+        peer_address: The IP address that this leads to, if that is known.
+
+    Source: ``src/condor_io/condor_secman.cpp:
+    SecManStartCommand::sendAuthInfo_inner``.
     """
     if start.fresh or start.temporary:
         return None
@@ -169,6 +130,8 @@ def find_session(
         session = security.outgoing.find(start.session_id, now)
     if session is None:
         session = security.outgoing.find_for(dialled, start.subject, now, start.tag)
+    if session is None and not start.tag:
+        session = security.family_session(dialled, peer_address)
     return session
 
 
@@ -199,7 +162,7 @@ def connect(context: HandshakeContext, start: CommandStart) -> Handshake[Establi
     dialled = context.ends.dialled
     if dialled is None:
         raise LocalProtocolError("a client has dialled an address")
-    session = find_session(context.security, start, dialled)
+    session = find_session(context.security, start, dialled, context.ends.peer_address)
     if session is not None and _answers_resume(session):
         established = yield from _resume(context, start, session)
     else:
@@ -223,8 +186,12 @@ def _check_server(
         decision = authorizer.decide(
             Permission.CLIENT, peer.address, peer.user, None, names
         )
+    if start.record is not None:
+        start.record.server_decision = decision
     if not decision.allowed:
-        raise AuthorizationDenied(start.command, decision.reason)
+        raise AuthorizationDenied(
+            start.command, f"we do not talk to this server: {decision.because}"
+        )
 
 
 def _put_command(
@@ -282,6 +249,8 @@ def _resume(
     if code == "SID_NOT_FOUND":
         if session.negotiated:
             security.outgoing.remove(session.id)
+        else:
+            security.note_stranger(session.id, ends.dialled or "")
         raise SessionUnknown("the server does not know our session any more")
     if code not in ("", "AUTHORIZED"):
         raise AuthorizationDenied(
@@ -317,16 +286,20 @@ class _NewSession:
         if policy.problem is not None:
             raise PolicyMismatch("Policy", f"nothing usable: {policy.problem}", "any")
         self.policy: SidePolicy = policy
+        self.record = start.record or NegotiationRecord()
+        self.record.ends, self.record.policy = context.ends, policy
         self.own_key: EllipticCurvePrivateKey = self.security.make_key()
 
     def run(self) -> Handshake[Established]:
         """The messages of the negotiation."""
         yield from send_message(self._request())
-        reply = parse_pod_message((yield from receive_message()))
-        agreed = ServerReply(reply, self.policy)
+        record = self.record
+        reply = record.answer = parse_pod_message((yield from receive_message()))
+        agreed = record.agreed = ServerReply(reply, self.policy)
         authenticated: Authenticated | None = None
         if agreed.authenticate:
             authenticated = yield from self._authenticate(reply, agreed)
+            record.authenticated = authenticated
         key: SessionKey | None = None
         encrypted = False
         if agreed.key_text is not None and agreed.crypto_method is not None:
@@ -336,9 +309,10 @@ class _NewSession:
             yield from enable_protection(step)
             encrypted = step.encrypts
         reader = MessageReader((yield from receive_message()), encrypted=encrypted)
-        verdict = read_pod_ad(reader)
+        verdict = record.verdict = read_pod_ad(reader)
         reader.end_of_message()
         session = self._make_session(agreed, key, authenticated, verdict)
+        record.session = session
         ends = self.context.ends
         peer = session_peer(session, ends.peer_address, ends.peer_port)
         peer = replace(peer, user=session.user, method=session.method)
@@ -371,6 +345,8 @@ class _NewSession:
             pairs["TrustDomain"] = security.trust_domain
         if security.host.parent_id is not None:
             pairs["ParentUniqueID"] = security.host.parent_id
+        if self.start.explain:
+            pairs[WANT_EXPLANATION] = True
         _put_command(pairs, self.context, self.start)
         writer = MessageWriter()
         writer.put_int(DC_AUTHENTICATE)
@@ -384,12 +360,19 @@ class _NewSession:
         method_context = MethodContext(
             self.security, self.context.ends, Permission.CLIENT, reply, agreed.version
         )
+        self.record.attempts = method_context.attempts
+        yield from limit_time(
+            "authentication", self.policy.authentication_timeout_seconds
+        )
+        found: Authenticated | None = None
         try:
-            return (yield from authenticate_client(method_context, agreed.methods))
-        except NoMethodSucceeded:
-            if agreed.authentication_required:
+            found = yield from authenticate_client(method_context, agreed.methods)
+        except NoMethodSucceeded as error:
+            # What broke off is no failed authentication: nothing can follow.
+            if agreed.authentication_required or error.__cause__ is not None:
                 raise
-            return None
+        yield from limit_time("authentication", None)
+        return found
 
     def _make_session(
         self,
@@ -455,28 +438,17 @@ class _NewSession:
             security.outgoing.remove(session.id)
             security.outgoing.add(session)
             security.outgoing.map_commands(
-                session, dialled, iter(_command_numbers(valid_commands))
+                session, dialled, iter(command_numbers(valid_commands))
             )
         return session
 
 
-def _command_numbers(text: str) -> list[int]:
-    """The numbers in a list of valid commands; junk is left out."""
-    words = split_words(text[: _MAX_VALID_COMMANDS * 12])
-    return [
-        int(word)
-        for word in words[:_MAX_VALID_COMMANDS]
-        if len(word) <= 10 and word.isascii() and word.isdigit()
-    ]
-
-
-def read_query_reply(payload: bytes, encrypted: bool) -> PodAd:
+def read_query_reply(reader: MessageReader) -> PodAd:
     """The server's second ad after DC_SEC_QUERY: ``AuthorizationSucceeded`` and more.
 
     Raises:
         RemoteProtocolError: It is no such ad.
     """
-    reader = MessageReader(payload, encrypted=encrypted)
     ad = read_pod_ad(reader)
     reader.end_of_message()
     return ad

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.admission import unmet_requirement
@@ -21,6 +21,7 @@ from condor_twisted.security.credentials import (
     load_credentials,
 )
 from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.identity_map import IdentityMap, read_identity_map
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.knobs import Knobs
@@ -34,6 +35,7 @@ from condor_twisted.security.sessions import (
     SessionCache,
     make_session_id,
 )
+from condor_twisted.wire.sinful import SinfulAddress
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["HandshakeContext", "SecurityState", "session_peer"]
 
 
+_MAX_STRANGERS_COUNT: Final = 1000
 #: Maps a method's authenticated name to its canonical name, if it has one.
 MapIdentity: TypeAlias = Callable[[str, str], "str | None"]
 
@@ -69,10 +72,12 @@ class SecurityState:
         incoming: Sessions in which we are the server.
         outgoing: Sessions in which we are the client.
         datagram_replays: The nonces of datagrams that came.
+        stream_replays: The nonces of clients that took no answer.
         command_address: Where we take commands, a sinful string; ``None`` in tools.
         credentials: What we can prove ourselves with.
         identity_map: The map in force.
         token: A token that is tried before those in files, where one was given.
+        family_session_id: The session of our family of processes, if we have one.
 
     Raises:
         ConfigError: The configuration has no sense.
@@ -103,7 +108,10 @@ class SecurityState:
         self.incoming = SessionCache()
         self.outgoing = SessionCache()
         self.datagram_replays = ReplayGuard()
+        self.stream_replays = ReplayGuard()
         self.command_address: str | None = None
+        self.family_session_id: str | None = None
+        self._strangers: dict[str, None] = {}
         self._session_count = 0
         self._take_knobs(knobs)
         self.credentials = load_credentials(knobs, host, files)
@@ -157,6 +165,8 @@ class SecurityState:
         self.credentials, self.identity_map = credentials, identity_map
 
         def is_unfit(session: SecuritySession) -> bool:
+            if not session.negotiated:
+                return False
             policy = policies.of(session.permission)
             return unmet_requirement(policy, session_peer(session, "", 0)) is not None
 
@@ -173,6 +183,44 @@ class SecurityState:
             count,
             self.random_bytes(16),
         )
+
+    def family_session(self, dialled: str, peer_address: str) -> SecuritySession | None:
+        """The session of our family, where the other side may be one of it.
+
+        Args:
+            dialled: The sinful string that is dialled.
+            peer_address: The IP address that this leads to.
+        """
+        session_id = self.family_session_id
+        if session_id is None or dialled in self._strangers:
+            return None
+        if self._is_behind_another_port(dialled):
+            return None
+        ip = parse_ip(peer_address)
+        if ip is None or not (ip.is_loopback or ip in self.host.local_addresses):
+            return None
+        return self.outgoing.find(session_id, self.now())
+
+    def _is_behind_another_port(self, dialled: str) -> bool:
+        """Whether we share a port, and the other side is not behind it."""
+        own = SinfulAddress.parse(self.command_address or "<>")
+        if own.shared_port_id is None:
+            return False
+        return SinfulAddress.parse(dialled).port_number != own.port_number
+
+    def note_stranger(self, session_id: str, dialled: str) -> None:
+        """A daemon does not know this session: it is none of our family, if it is ours.
+
+        Args:
+            session_id: The session that we tried, which was not negotiated.
+            dialled: The sinful string of the daemon.
+        """
+        if session_id == self.family_session_id:
+            if len(self._strangers) >= _MAX_STRANGERS_COUNT:
+                del self._strangers[next(iter(self._strangers))]
+            self._strangers[dialled] = None
+        else:
+            self.outgoing.forget_commands(session_id)
 
     @property
     def file_problems(self) -> tuple[str, ...]:
@@ -230,6 +278,8 @@ def session_peer(
         encrypted=session.encrypt or aes if encrypted is None else encrypted,
         integrity=session.integrity or aes,
         limits=session.limits,
+        limits_text=session.limits_text,
+        credential_expires_at=session.credential_expires_at,
         session_id=session.id,
         version=session.version,
         subsystem=session.subsystem,

@@ -19,6 +19,7 @@ from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.identity_map import MapFiles
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.steps import ReadTokens
+from condor_twisted.security.tickets import parse_realm_map
 from condor_twisted.security.tls_settings import TlsSettings
 from condor_twisted.security.tokens import (
     POOL_KEY,
@@ -101,6 +102,8 @@ class Credentials:
         has_server_certificate: Whether a certificate and its key were found.
         problems: What was wrong with the files, a line each.
         libraries: Optional libraries that are here.
+        realm_domains: The domains of Kerberos' realms, where a file lists them: no
+            other realm has one then. ``None`` where every realm is a domain.
     """
 
     signing_keys: Mapping[str, SigningKey] = field(default_factory=dict)
@@ -110,6 +113,7 @@ class Credentials:
     has_server_certificate: bool = False
     problems: tuple[str, ...] = ()
     libraries: frozenset[str] = frozenset()
+    realm_domains: Mapping[str, str] | None = None
 
     @property
     def issuer_keys(self) -> str:
@@ -172,6 +176,22 @@ def _read_password(knobs: Knobs, files: ConfiguredFiles) -> bytes | None:
     return _cut(scramble(_cut(content))) or None
 
 
+def _read_realms(
+    knobs: Knobs, files: ConfiguredFiles, problems: list[str]
+) -> Mapping[str, str] | None:
+    """The realms of KERBEROS_MAP_FILE; none at all where it cannot be read."""
+    path = knobs.text("KERBEROS_MAP_FILE")
+    if not path:
+        return None
+    text = files.read_text(path)
+    if text is None:
+        problems.append(f"{path}: cannot be read, so no realm of Kerberos is mapped")
+        return {}
+    domains, wrong = parse_realm_map(text)
+    problems += (f"{path}: {problem}" for problem in wrong)
+    return domains
+
+
 def load_credentials(
     knobs: Knobs, host: HostFacts, files: ConfiguredFiles
 ) -> Credentials:
@@ -209,6 +229,7 @@ def load_credentials(
     if pool_path:
         add_key(POOL_KEY, pool_path)
     place = token_place(knobs, host)
+    realm_domains = _read_realms(knobs, files, problems)
     return Credentials(
         signing_keys=dict(sorted(keys.items())),
         pool_password=_read_password(knobs, files),
@@ -221,4 +242,5 @@ def load_credentials(
         ),
         problems=tuple(problems),
         libraries=host.libraries,
+        realm_domains=realm_domains,
     )

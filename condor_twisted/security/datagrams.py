@@ -33,15 +33,16 @@ from condor_twisted.security.commands import (
     DC_SEC_QUERY,
     CommandRule,
 )
-from condor_twisted.security.connecting import CommandStart, resume_pairs
+from condor_twisted.security.connecting import resume_pairs
 from condor_twisted.security.context import (
     HandshakeContext,
     SecurityState,
     session_peer,
 )
+from condor_twisted.security.outgoing import CommandStart
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
-from condor_twisted.security.serving import find_requested_rule
+from condor_twisted.security.requested_rule import find_requested_rule
 from condor_twisted.security.sessions import MAX_SESSION_ID_BYTES, SecuritySession
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter

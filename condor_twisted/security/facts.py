@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from condor_twisted.errors import MalformedMessage
 from condor_twisted.security.host_patterns import IpAddress
+from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 
-__all__ = ["ChannelEnds", "HostFacts"]
+__all__ = ["ChannelEnds", "HostFacts", "dialled_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class HostFacts:
         local_addresses: This host's own IP addresses.
         user_directory: Where a user's own files are, ``~/.condor``; ``None`` for root.
         proxy_file: The file of the user's proxy certificate, if there is one.
+        ticket_cache: The user's cache of Kerberos' tickets, where one is named.
         libraries: Optional libraries that are here, by the names that methods give.
     """
 
@@ -37,6 +40,7 @@ class HostFacts:
     local_addresses: tuple[IpAddress, ...] = ()
     user_directory: str | None = None
     proxy_file: str | None = None
+    ticket_cache: str | None = None
     libraries: frozenset[str] = frozenset()
 
 
@@ -57,3 +61,16 @@ class ChannelEnds:
     peer_address: str
     peer_port: int
     dialled: str | None = None
+
+    @property
+    def dialled_host(self) -> str | None:
+        """The host name in the address that was dialled, if there is one."""
+        return dialled_host(self.dialled)
+
+
+def dialled_host(address: str | None) -> str | None:
+    """The host name in a sinful string, if there is one."""
+    try:
+        return SinfulAddress.parse(address or "").alias
+    except MalformedMessage:
+        return None

@@ -17,6 +17,9 @@ from condor_twisted.errors import AuthenticationFailed
 
 __all__ = [
     "ANONYMOUS_USER",
+    "CHILD_USER",
+    "FAMILY_USER",
+    "PARENT_USER",
     "RESERVED_DOMAINS",
     "UNAUTHENTICATED_USER",
     "check_user",
@@ -29,6 +32,11 @@ __all__ = [
 UNAUTHENTICATED_USER: Final = "unauthenticated@unmapped"
 #: The identity of a peer that authenticated with ANONYMOUS. It has no domain.
 ANONYMOUS_USER: Final = "CONDOR_ANONYMOUS_USER"
+#: Who is at the other end of a session that a parent made for its child, and who is
+#: at the other end of one that all processes of a family share.
+CHILD_USER: Final = "condor@child"
+PARENT_USER: Final = "condor@parent"
+FAMILY_USER: Final = "condor@family"
 
 #: Domains that only a pre-shared session, or the one method named for them, gives.
 RESERVED_DOMAINS: Final = frozenset(

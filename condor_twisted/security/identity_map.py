@@ -28,7 +28,7 @@ from condor_twisted.errors import ConfigError
 from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
 from condor_twisted.security.pattern_syntax import PatternError, PatternUnsupported
 
-__all__ = ["IdentityMap", "MapFiles", "read_identity_map"]
+__all__ = ["IdentityMap", "MapFiles", "MapLine", "read_identity_map"]
 
 _BLANKS: Final = " \t\n\r"
 _REMEMBERED_COUNT: Final = 4096
@@ -51,15 +51,33 @@ class MapFiles(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class MapLine:
+    """One line of a map file.
+
+    Args:
+        canonical: Its canonical name, groups not filled in.
+        path: The file.
+        number: Which line, counted from 1.
+    """
+
+    canonical: str
+    path: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.number}"
+
+
 @dataclass(slots=True)
 class _Literals:
     """Lines in a row whose principals are whole names; the first of a name counts."""
 
-    names: dict[str, str]
+    names: dict[str, MapLine]
 
-    def find(self, name: str) -> tuple[str, tuple[str, ...]] | None:
-        canonical = self.names.get(name)
-        return None if canonical is None else (canonical, (name,))
+    def find(self, name: str) -> tuple[MapLine, tuple[str, ...]] | None:
+        line = self.names.get(name)
+        return None if line is None else (line, (name,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +85,11 @@ class _Pattern:
     """One line whose principal is a regular expression."""
 
     pattern: LinearPattern
-    canonical: str
+    line: MapLine
 
-    def find(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+    def find(self, name: str) -> tuple[MapLine, tuple[str, ...]] | None:
         groups = self.pattern.search(name)
-        return None if groups is None else (self.canonical, groups)
+        return None if groups is None else (self.line, groups)
 
 
 class IdentityMap:
@@ -112,25 +130,41 @@ class IdentityMap:
             for line in lines
         )
 
-    def _find(self, method: str, name: str) -> str | None:
+    def line_of(self, method: str, name: str) -> MapLine | None:
+        """The line that maps a method's authenticated name, for who has to explain it.
+
+        Args:
+            method: As for a call.
+            name: As for a call.
+        """
+        if len(name) > _MAX_NAME_CHARACTERS:
+            return None
+        found = self._search(method.upper(), name)
+        return None if found is None else found[0]
+
+    def _search(self, method: str, name: str) -> tuple[MapLine, tuple[str, ...]] | None:
         for line in self._lines.get(method, ()):
             found = line.find(name)
             if found is not None:
-                return _fill_in(*found)
+                return found
         return None
 
-    def add_name(self, method: str, name: str, canonical: str) -> None:
+    def _find(self, method: str, name: str) -> str | None:
+        found = self._search(method, name)
+        return None if found is None else _fill_in(found[0].canonical, found[1])
+
+    def add_name(self, method: str, name: str, line: MapLine) -> None:
         """Add a line for one name."""
         lines = self._lines.setdefault(method.upper(), [])
         if not lines or not isinstance(lines[-1], _Literals):
             lines.append(_Literals({}))
         last = lines[-1]
         assert isinstance(last, _Literals)
-        last.names.setdefault(name, canonical)
+        last.names.setdefault(name, line)
 
-    def add_pattern(self, method: str, pattern: LinearPattern, canonical: str) -> None:
+    def add_pattern(self, method: str, pattern: LinearPattern, line: MapLine) -> None:
         """Add a line for all names that a pattern matches."""
-        self._lines.setdefault(method.upper(), []).append(_Pattern(pattern, canonical))
+        self._lines.setdefault(method.upper(), []).append(_Pattern(pattern, line))
 
 
 def _fill_in(canonical: str, groups: tuple[str, ...]) -> str:
@@ -229,8 +263,9 @@ class _Reader:
         if not principal.text or not canonical:
             self.map.problems.append(f"{where}: not method, principal and name")
             return
+        found = MapLine(canonical, path, number)
         if self.assume_names and principal.flags is None:
-            self.map.add_name(method.text, principal.text, canonical)
+            self.map.add_name(method.text, principal.text, found)
             return
         flags = principal.flags or ""
         try:
@@ -247,7 +282,7 @@ class _Reader:
         except PatternError as error:
             self.map.problems.append(f"{where}: {error}")
             return
-        self.map.add_pattern(method.text, pattern, canonical)
+        self.map.add_pattern(method.text, pattern, found)
 
     def _include(
         self, path: str, line: str, at: int, where: str, may_include: bool

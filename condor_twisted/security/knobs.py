@@ -20,6 +20,12 @@ class Knobs(Protocol):
     def text(self, name: str) -> str | None:
         """The value of a knob, or ``None`` where it has none."""
 
+    def spelling_of(self, name: str) -> str | None:
+        """A knob as it was written, with its prefix; ``None`` without a value."""
+
+    def source_of(self, name: str) -> str | None:
+        """Where a knob's value was written; ``None`` without a value."""
+
     def integer(self, name: str, default: int) -> int:
         """The value of a knob as an integer, or ``default`` where it has none."""
 

@@ -6,6 +6,9 @@ Repeat:
 2.  S: int bit      the first of the *server's* list that the mask has; 0 for none
 3.  the method's own messages
 
+A conversation that breaks off in the middle of a method is told like a failed method,
+together with the methods that failed before it.
+
 A success ends it, and the server sends one more message, ``int 0``: it has no key to
 hand over, because the key comes from the exchange in the negotiation. After a failure
 the client takes the method off its list; a bit of 0 is the end for both.
@@ -23,18 +26,18 @@ from typing import Final
 from condor_twisted.errors import (
     AuthenticationFailed,
     FailedAttempt,
+    HandshakeTimedOut,
     LimitExceeded,
     MalformedMessage,
     NoMethodSucceeded,
+    RemoteProtocolError,
     SecurityError,
 )
-from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.identity import (
     UNAUTHENTICATED_USER,
     check_user,
     make_user,
 )
-from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.methods import find_method
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
@@ -107,22 +110,6 @@ def _accept(
     return Authenticated(method.used_name, user, result)
 
 
-def _check_address(
-    context: MethodContext, method: AuthenticationMethod, result: AuthResult
-) -> None:
-    """Refuse a credential that is bound to another address.
-
-    Raises:
-        AuthenticationFailed: It is, and the configuration does not waive it.
-    """
-    if result.remote_address is None:
-        return
-    if context.security.knobs.boolean(ADDRESS_CHECK_KNOB, False):
-        return
-    if parse_ip(result.remote_address) != parse_ip(context.ends.peer_address):
-        raise method.failure("the credential is bound to another address")
-
-
 def authenticate_server(
     context: MethodContext, methods: Sequence[str]
 ) -> Handshake[Authenticated]:
@@ -137,7 +124,7 @@ def authenticate_server(
         RemoteProtocolError: The client broke the rules.
     """
     usable = _methods_of(methods)
-    attempts: list[FailedAttempt] = []
+    attempts = context.attempts
     for _ in range(MAX_ROUNDS):
         mask = yield from receive_int()
         method = next((each for each in usable if mask & each.bit), None)
@@ -147,10 +134,14 @@ def authenticate_server(
         yield from send_int(method.bit)
         try:
             result = yield from method.server(context)
-            _check_address(context, method, result)
         except AuthenticationFailed as error:
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             continue
+        except (RemoteProtocolError, HandshakeTimedOut) as error:
+            if not attempts:
+                raise
+            attempts.append(FailedAttempt(method.used_name, str(error)))
+            raise NoMethodSucceeded(attempts, methods) from error
         accepted = _accept(context, method, result)
         yield from send_int(_HAS_NO_KEY)
         return accepted
@@ -171,7 +162,7 @@ def authenticate_client(
         RemoteProtocolError: The server broke the rules.
     """
     untried = _methods_of(methods)
-    attempts: list[FailedAttempt] = []
+    attempts = context.attempts
     for _ in range(MAX_ROUNDS):
         yield from send_int(sum(each.bit for each in untried))
         bit = yield from receive_int()
@@ -182,11 +173,13 @@ def authenticate_client(
             raise MalformedMessage("the server picked a method that was not offered")
         try:
             result = yield from method.client(context)
-            _check_address(context, method, result)
         except AuthenticationFailed as error:
             attempts.append(FailedAttempt(error.method, error.reason, error.detail))
             untried.remove(method)
             continue
+        except (RemoteProtocolError, HandshakeTimedOut) as error:
+            attempts.append(FailedAttempt(method.used_name, str(error)))
+            raise NoMethodSucceeded(attempts, methods) from error
         if (yield from receive_int()) != _HAS_NO_KEY:
             raise SecurityError("the server wants to hand over a key of its own")
         return _accept(context, method, result)

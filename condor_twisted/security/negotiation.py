@@ -7,12 +7,15 @@ them gets an `Admission` or an `Established`.
 from __future__ import annotations
 
 from condor_twisted.security.connecting import (
-    CommandStart,
-    Established,
     connect,
     find_session,
     read_query_reply,
     wants_negotiation,
+)
+from condor_twisted.security.outgoing import (
+    CommandStart,
+    Established,
+    NegotiationRecord,
 )
 from condor_twisted.security.serving import Admission, serve
 
@@ -20,6 +23,7 @@ __all__ = [
     "Admission",
     "CommandStart",
     "Established",
+    "NegotiationRecord",
     "connect",
     "find_session",
     "read_query_reply",

@@ -50,6 +50,9 @@ class Peer:
         integrity: What comes through it cannot be changed unseen.
         limits: The levels to which the user's credential is limited, all implied
             ones included; ``None`` without a limit.
+        limits_text: The same limits as the credential spells them.
+        credential_expires_at: When the credential ends, in Unix time; ``None`` where
+            it does not.
         session_id: The session's public id.
         version: The ``$CondorVersion$`` that the peer announced.
         subsystem: What the peer says it is.
@@ -69,6 +72,8 @@ class Peer:
     encrypted: bool = False
     integrity: bool = False
     limits: frozenset[Permission] | None = None
+    limits_text: str | None = None
+    credential_expires_at: int | None = None
     session_id: str | None = None
     version: str | None = None
     subsystem: str | None = None

@@ -14,8 +14,8 @@ SecMan::ReconcileSecurityPolicyAds``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -43,6 +43,17 @@ MAX_METHOD_LIST_BYTES: Final = 4096
 MAX_SESSION_SECONDS: Final = 2**31 - 1
 TEMPORARY_SESSION_SECONDS: Final = 60
 _DURATION_DIGITS: Final = 10
+
+
+#: The knobs of a level by what they are called in ads: ``SEC_<LEVEL>_...``.
+_FEATURE_KNOBS: Final = {
+    "Authentication": "AUTHENTICATION",
+    "Encryption": "ENCRYPTION",
+    "Integrity": "INTEGRITY",
+    "OutgoingNegotiation": "NEGOTIATION",
+    "AuthMethods": "AUTHENTICATION_METHODS",
+    "CryptoMethods": "CRYPTO_METHODS",
+}
 
 
 class FeatureLevel(IntEnum):
@@ -103,6 +114,9 @@ class SidePolicy:
         session_lease_seconds: How long a session may be idle; 0 means for ever.
         authentication_timeout_seconds: The deadline for authentication alone.
         problem: Why this policy cannot be met by anybody; ``None`` if it can.
+        knobs: The knob that each wish was read from: ``Authentication``,
+            ``Encryption``, ``Integrity``, ``OutgoingNegotiation``, ``AuthMethods``,
+            ``CryptoMethods``. What is missing has HTCondor's default.
     """
 
     permission: Permission
@@ -117,6 +131,7 @@ class SidePolicy:
     session_lease_seconds: int
     authentication_timeout_seconds: int
     problem: str | None = None
+    knobs: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def methods_text(self) -> str:
@@ -209,6 +224,20 @@ class Policies:
                 return name, value.strip()
         return None
 
+    def _knobs_of(self, permission: Permission) -> dict[str, str]:
+        """The knob that each wish of a level is read from."""
+        found: dict[str, str] = {}
+        for name, feature in _FEATURE_KNOBS.items():
+            setting = self._setting(f"SEC_{{}}_{feature}", permission)
+            if setting is not None:
+                found[name] = setting[0]
+        return found
+
+    def configured_methods(self, permission: Permission) -> str:
+        """The list of methods that the configuration has, usable here or not."""
+        setting = self._setting("SEC_{}_AUTHENTICATION_METHODS", permission)
+        return DEFAULT_METHODS if setting is None else setting[1]
+
     def _level(
         self, feature: str, permission: Permission, default: FeatureLevel
     ) -> FeatureLevel:
@@ -261,10 +290,8 @@ class Policies:
         else:
             problem = "a feature is REQUIRED that needs one that is NEVER"
 
-        setting = self._setting("SEC_{}_AUTHENTICATION_METHODS", permission)
         methods = filter_methods(
-            DEFAULT_METHODS if setting is None else setting[1],
-            self._usable_methods(permission),
+            self.configured_methods(permission), self._usable_methods(permission)
         )
         if not methods:
             if wish is FeatureLevel.REQUIRED:
@@ -296,6 +323,7 @@ class Policies:
                 self._seconds("SEC_{}_AUTHENTICATION_TIMEOUT", permission), 20
             ),
             problem=problem,
+            knobs=self._knobs_of(permission),
         )
 
     def _duration(self, permission: Permission) -> int:

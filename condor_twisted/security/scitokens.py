@@ -16,11 +16,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from condor_twisted.classad.literals import LiteralValue
+from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.tokens import (
     check_times,
     claim_text,
+    expiration,
     read_json_object,
     read_token_part,
 )
@@ -106,6 +108,11 @@ class SciToken:
         """What it is good for."""
         return tuple(split_words(self._text("scope")))
 
+    @property
+    def expires_at(self) -> float | None:
+        """When it ends, in Unix time; ``None`` if it does not say a time."""
+        return expiration(self.claims)
+
     def limits(self, foreign: bool) -> str:
         """``LimitAuthorization``, which never is empty.
 
@@ -131,6 +138,8 @@ class SciToken:
         }
         if self.scopes:
             found["AuthTokenScopes"] = ",".join(self.scopes)
+        if self.expires_at is not None:
+            found[TOKEN_EXPIRATION_TIME] = int(self.expires_at)
         if self._text("jti"):
             found["AuthTokenId"] = self._text("jti")
         groups = self.claims.get("wlcg.groups")

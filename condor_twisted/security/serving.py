@@ -16,8 +16,10 @@ A resumed session:
 3.  both protect the stream
 
 A resume without a server's answer (clients before 9.9) has nothing fresh in it from us
-and is refused. A session that does not fulfil what the command's own level requires is
-answered like one that is not there: the client negotiates afresh.
+and is refused. The one exception are signals between a parent and its child, which a
+real parent sends so: their nonce is bound to the first protected frame and counts once
+(`Admission.nonce`). A session that does not fulfil what the command's own level
+requires is answered like one that is not there: the client negotiates afresh.
 
 Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 """
@@ -25,12 +27,15 @@ Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
+from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
     AuthorizationDenied,
+    FailedAttempt,
     MalformedMessage,
     NoMethodSucceeded,
     PolicyMismatch,
@@ -48,18 +53,30 @@ from condor_twisted.security.context import (
     SecurityState,
     session_peer,
 )
+from condor_twisted.security.explanation import (
+    WANT_EXPLANATION,
+    explain,
+    explanation_pairs,
+    may_be_told,
+)
+from condor_twisted.security.identity import CHILD_USER, PARENT_USER
 from condor_twisted.security.key_exchange import (
     decode_public_key,
     derive_session_key,
     encode_public_key,
 )
-from condor_twisted.security.keys import SessionKey, parse_crypto_methods
+from condor_twisted.security.keys import (
+    CryptoMethod,
+    SessionKey,
+    parse_crypto_methods,
+)
 from condor_twisted.security.method_loop import Authenticated, authenticate_server
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.pod_ads import PodAd, parse_pod_message, put_pod_ad
 from condor_twisted.security.policy import Agreement, FeatureLevel, reconcile
+from condor_twisted.security.requested_rule import find_requested_rule
 from condor_twisted.security.sessions import (
     MAX_SESSION_ID_BYTES,
     SecuritySession,
@@ -69,6 +86,7 @@ from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
     enable_protection,
+    limit_time,
     lookup_host,
     send_message,
 )
@@ -80,9 +98,10 @@ if TYPE_CHECKING:
         EllipticCurvePublicKey,
     )
 
-__all__ = ["Admission", "find_requested_rule", "serve"]
+__all__ = ["Admission", "serve"]
 
 _NONCE_BYTES: Final = 33
+_MAX_NONCE_BYTES: Final = 256
 _MAX_TEXT_BYTES: Final = 1024
 _MAX_KEY_TEXT_BYTES: Final = 200
 
@@ -104,6 +123,9 @@ class Admission:
         encrypted: Whether later messages are encrypted, and so carry string lengths.
         resumed: The session is an old one. Its key is proved by the first message
             that can be read; until then nothing is executed.
+        nonce: The client's nonce, where it took no answer of ours. Once its first
+            message has proved the key, see that this nonce has not come before
+            (`SecurityState.stream_replays`).
     """
 
     command: int | None
@@ -113,31 +135,7 @@ class Admission:
     session: SecuritySession | None
     encrypted: bool
     resumed: bool
-
-
-def find_requested_rule(security: SecurityState, ad: PodAd) -> tuple[int, CommandRule]:
-    """The command in an ad, and the rule of the command that it is about.
-
-    Raises:
-        MalformedMessage: There is no command.
-        AuthorizationDenied: The command is not registered; a client gets no answer.
-    """
-    command = ad.integer("Command")
-    if command is None:
-        raise MalformedMessage("a negotiation without a command")
-    number: int | None = command
-    if command in (DC_AUTHENTICATE, DC_SEC_QUERY):
-        number = ad.integer("AuthCommand")
-        if number is None:
-            raise MalformedMessage("a negotiation about no command")
-    assert number is not None
-    rule = security.rules.find(number)
-    if rule is None:
-        raise AuthorizationDenied(number, f"command {number} is not registered")
-    if "Cookie" in ad:
-        # We never make one: a daemon calls itself without a connection.
-        raise AuthorizationDenied(number, "a cookie that was never made")
-    return command, rule
+    nonce: str | None = None
 
 
 def serve(
@@ -224,14 +222,17 @@ def _resume(
     session_id = ad.bounded_string("Sid", MAX_SESSION_ID_BYTES)
     if not session_id:
         raise MalformedMessage("a session is to be resumed, and none is named")
-    if ad.boolean("ResumeResponse") is not True:
-        raise SessionUnknown("resuming a session without an answer is refused")
     session = security.incoming.find(session_id, security.now())
+    nonce: str | None = None
+    if ad.boolean("ResumeResponse") is not True:
+        nonce = _nonce_without_answer(ad, session, command, rule)
     unfit = "this session is not known"
     peer = raw_peer(ends.peer_address, ends.peer_port, Transport.TCP)
     if session is not None:
         peer = session_peer(session, ends.peer_address, ends.peer_port)
         unfit = _unfit_to_resume(context, session, peer, command, rule) or ""
+    if nonce is not None and unfit:
+        raise SessionUnknown(unfit)
     if session is None or unfit:
         writer = MessageWriter()
         put_pod_ad(writer, [("ReturnCode", "SID_NOT_FOUND")])
@@ -240,7 +241,8 @@ def _resume(
         return Admission(None, rule, peer, decision, None, False, True)
 
     decision, peer = yield from decide(context, rule, peer)
-    yield from send_message(_resume_answer(security))
+    if nonce is None:
+        yield from send_message(_resume_answer(security))
     encrypted = False
     key = _stream_key(session, ad)
     if key is not None:
@@ -253,7 +255,30 @@ def _resume(
     if command == DC_SEC_QUERY:
         yield from _send_query_reply(session, encrypted)
     runs = None if command in (DC_AUTHENTICATE, DC_SEC_QUERY) else command
-    return Admission(runs, rule, peer, decision, session, encrypted, True)
+    return Admission(runs, rule, peer, decision, session, encrypted, True, nonce)
+
+
+def _nonce_without_answer(
+    ad: PodAd, session: SecuritySession | None, command: int, rule: CommandRule
+) -> str:
+    """The nonce of a client that wants no answer, where that may be.
+
+    Raises:
+        SessionUnknown: It may not be.
+    """
+    nonce = ad.bounded_string("Nonce", _MAX_NONCE_BYTES)
+    key = None if session is None else _stream_key(session, ad)
+    if (
+        session is None
+        or session.user not in (PARENT_USER, CHILD_USER)
+        or session.negotiated
+        or key is None
+        or key.method is not CryptoMethod.AES
+        or not nonce
+        or command != rule.number
+    ):
+        raise SessionUnknown("resuming a session without an answer is refused")
+    return nonce
 
 
 def _unfit_to_resume(
@@ -301,6 +326,7 @@ class _NewSession:
         self.policy = self.security.policies.of(rule.permission, forced)
         self.version = ad.bounded_string("RemoteVersion", _MAX_TEXT_BYTES)
         self.agreement: Agreement = reconcile(ad, self.policy)
+        self.attempts: Sequence[FailedAttempt] = ()
         self.peer_key: EllipticCurvePublicKey | None = None
         text = ad.bounded_string("ECDHPublicKey", _MAX_KEY_TEXT_BYTES)
         if text is not None:
@@ -354,6 +380,8 @@ class _NewSession:
                 authenticated_name=session.authenticated_name,
                 tried_authentication=session.tried_authentication,
                 limits=session.limits,
+                limits_text=session.limits_text,
+                credential_expires_at=session.credential_expires_at,
                 subsystem=session.subsystem,
                 command_address=session.command_address,
             )
@@ -361,7 +389,15 @@ class _NewSession:
         session.valid_commands = self.security.rules.valid_commands(
             self.rule.permission, peer.is_mapped
         )
-        yield from self._send_session(session, decision, encrypted)
+        reasons: Mapping[str, str] = {}
+        if self.command == DC_SEC_QUERY and self.ad.boolean(WANT_EXPLANATION):
+            told = explain(self.security, self.policy, self.attempts, peer, decision)
+            level = yield from may_be_told(self.context, peer)
+            if level is Permission.READ:
+                told = told.without_directories()
+            if level is not None:
+                reasons = explanation_pairs(told)
+        yield from self._send_session(session, decision, encrypted, reasons)
         if not decision.allowed:
             return Admission(None, self.rule, peer, decision, None, encrypted, False)
         self.security.incoming.add(session)
@@ -420,12 +456,19 @@ class _NewSession:
             self.ad,
             self.version,
         )
+        self.attempts = method_context.attempts
+        yield from limit_time(
+            "authentication", self.policy.authentication_timeout_seconds
+        )
+        found: Authenticated | None = None
         try:
-            return (yield from authenticate_server(method_context, methods))
-        except NoMethodSucceeded:
-            if self.agreement.authentication_required:
+            found = yield from authenticate_server(method_context, methods)
+        except NoMethodSucceeded as error:
+            # What broke off is no failed authentication: nothing can follow.
+            if self.agreement.authentication_required or error.__cause__ is not None:
                 raise
-            return None
+        yield from limit_time("authentication", None)
+        return found
 
     def _make_session(
         self, key: SessionKey | None, authenticated: Authenticated | None
@@ -464,14 +507,20 @@ class _NewSession:
             session.authenticated_name = result.authenticated_name
             if result.limits is not None:
                 session.limits = parse_limits(result.limits)
+                session.limits_text = result.limits
             session.token_attributes = result.attributes
         return session
 
     def _send_session(
-        self, session: SecuritySession, decision: Decision, encrypted: bool
+        self,
+        session: SecuritySession,
+        decision: Decision,
+        encrypted: bool,
+        reasons: Mapping[str, str],
     ) -> Handshake[None]:
         """Tell the client its session, and whether it may."""
         pairs: dict[str, LiteralValue] = {
+            **reasons,
             "Sid": session.id,
             "User": session.user,
             "ReturnCode": "AUTHORIZED" if decision.allowed else "DENIED",

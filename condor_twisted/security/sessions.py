@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from condor_twisted.classad.literals import LiteralValue
+from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.keys import CryptoMethod, SessionKey
@@ -29,6 +30,7 @@ __all__ = [
     "ReplayGuard",
     "SecuritySession",
     "SessionCache",
+    "command_numbers",
     "datagram_key",
     "make_session_id",
 ]
@@ -37,6 +39,7 @@ MAX_SESSION_ID_BYTES: Final = 256
 _RANDOM_BYTES: Final = 16
 _FIXED_COST_BYTES: Final = 1024
 _DATAGRAM_KEY_BYTES: Final = 24
+_MAX_VALID_COMMANDS: Final = 1000
 
 
 def make_session_id(
@@ -54,6 +57,16 @@ def make_session_id(
     assert len(random) >= _RANDOM_BYTES, "a session id has 128 bits of entropy"
     host = "".join(each for each in host_name if each.isalnum() or each in ".-")[:128]
     return f"{host}:{process_id}:{unix_time}:{counter}:{random.hex()}"
+
+
+def command_numbers(text: str) -> list[int]:
+    """The numbers in a list of valid commands; junk is left out."""
+    words = text[: _MAX_VALID_COMMANDS * 12].replace(",", " ").split()
+    return [
+        int(word)
+        for word in words[:_MAX_VALID_COMMANDS]
+        if len(word) <= 10 and word.isascii() and word.isdigit()
+    ]
 
 
 def datagram_key(
@@ -104,6 +117,7 @@ class SecuritySession:
         tag: The context that it belongs to (client).
         about: The ``AuthCommand`` with which it was made; resumes repeat it (client).
         token_attributes: What an authentication by token adds, ``AuthToken...``.
+        limits_text: ``limits`` as the credential spells them.
     """
 
     id: str
@@ -129,6 +143,7 @@ class SecuritySession:
     tag: str = ""
     about: int | None = None
     token_attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
+    limits_text: str | None = None
     _cipher: CfbCipher | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -172,6 +187,12 @@ class SecuritySession:
         )
 
     @property
+    def credential_expires_at(self) -> int | None:
+        """When the other side's credential ends, in Unix time, if it says so."""
+        value = self.token_attributes.get(TOKEN_EXPIRATION_TIME)
+        return value if isinstance(value, int) else None
+
+    @property
     def is_authenticated(self) -> bool:
         """Whether the other side proved who it is."""
         return self.method is not None and self.user != UNAUTHENTICATED_USER
@@ -199,6 +220,7 @@ class SecuritySession:
             self.version or "",
             self.subsystem or "",
             self.command_address or "",
+            self.limits_text or "",
         )
         attributes = sum(
             len(name) + len(str(value)) for name, value in self.token_attributes.items()
@@ -210,6 +232,7 @@ class SessionCache:
     """A bounded set of sessions by id, and which commands they are good for.
 
     Over a limit, the oldest session without an identity goes first, then the oldest.
+    Sessions that were not negotiated stay: nothing brings them back.
 
     Args:
         max_sessions: How many sessions there may be.
@@ -258,12 +281,23 @@ class SessionCache:
             same[session.id] = None
             if len(same) > self._max_anonymous_per_address:
                 self.remove(next(iter(same)))
-        while self._sessions and (
+        while (
             len(self._sessions) > self._max_sessions
             or self.size_bytes > self._max_bytes
         ):
-            self.remove(next(iter(self._anonymous or self._sessions)))
+            doomed = self._most_dispensable()
+            if doomed is None:
+                break
+            self.remove(doomed)
         return True
+
+    def _most_dispensable(self) -> str | None:
+        for session_id in self._anonymous:
+            return session_id
+        for session in self._sessions.values():
+            if session.negotiated:
+                return session.id
+        return None
 
     def find(self, session_id: str, now: float) -> SecuritySession | None:
         """The session of an id, if it is alive; a dead one is removed."""
@@ -284,10 +318,14 @@ class SessionCache:
             del same[session_id]
             if not same:
                 del self._anonymous_by_address[session.address]
+        self.forget_commands(session_id)
+        return True
+
+    def forget_commands(self, session_id: str) -> None:
+        """Have a session be good for no command any more; who names it, finds it."""
         for key in self._commands_of.pop(session_id, ()):
             if self._commands.get(key) == session_id:
                 del self._commands[key]
-        return True
 
     def expire(self, now: float) -> int:
         """Remove what is dead; how many went. Call it every minute."""

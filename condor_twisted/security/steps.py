@@ -29,6 +29,8 @@ What whoever runs a handshake (the driver) has to do:
     ``RemoveDirectory`` has not been performed when the handshake ends, by return,
     by error or by ``close()``, the driver performs ``step.undo()``. Handshakes yield
     ``RemoveDirectory`` themselves wherever they still can.
+8.  So is a ticket: the handshake closes the exchange that answered ``RequestTicket``,
+    and the driver gives back one that comes after the handshake's end.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
+from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 from condor_twisted.security.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ __all__ = [
     "FetchIssuerKeys",
     "FindBearerToken",
     "Handshake",
+    "LimitTime",
     "LookupHost",
     "LookupUser",
     "MakeDirectory",
@@ -71,6 +76,7 @@ __all__ = [
     "evaluate_condition",
     "fetch_issuer_keys",
     "find_bearer_token",
+    "limit_time",
     "lookup_host",
     "lookup_user",
     "make_directory",
@@ -125,6 +131,21 @@ class EnableProtection:
     def encrypts(self) -> bool:
         """Whether later messages are encrypted, and so carry string lengths."""
         return self.encrypt or self.key.method is CryptoMethod.AES
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTime:
+    """Bound what follows more tightly than the whole handshake. Answer: ``None``.
+
+    What is late is thrown in as ``HandshakeTimedOut``.
+
+    Args:
+        what: What is bounded, in words.
+        seconds: How long it may take from now; ``None`` lifts the bound.
+    """
+
+    what: str
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +332,7 @@ Step: TypeAlias = (
     SendMessage
     | ReceiveMessage
     | EnableProtection
+    | LimitTime
     | MakeTemporaryName
     | MakeDirectory
     | RemoveDirectory
@@ -324,6 +346,10 @@ Step: TypeAlias = (
     | DecodeMunge
     | FindBearerToken
     | FetchIssuerKeys
+    | RequestTicket
+    | AcceptTicket
+    | OpenSspi
+    | AdvanceSspi
 )
 
 #: A conversation that yields steps and returns its outcome.
@@ -344,6 +370,11 @@ def receive_message() -> Handshake[bytes]:
 def enable_protection(step: EnableProtection) -> Handshake[None]:
     """Protect every later frame."""
     yield step
+
+
+def limit_time(what: str, seconds: float | None) -> Handshake[None]:
+    """Bound what follows, or lift the bound."""
+    yield LimitTime(what, seconds)
 
 
 def make_temporary_name(

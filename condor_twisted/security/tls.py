@@ -32,9 +32,9 @@ from condor_twisted.errors import (
     TlsFailed,
     TrailingData,
 )
+from condor_twisted.security.facts import dialled_host
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader, MessageWriter
-from condor_twisted.wire.sinful import SinfulAddress
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -504,17 +504,9 @@ def _name_of_server(
         raise TlsFailed("the server has no certificate")
     if skip_host:
         return name
-    host = _dialled_host(dialled)
+    host = dialled_host(dialled)
     if not host:
         raise TlsFailed("the server was not dialled by a host name")
     if not matches_host(connection, host):
         raise TlsFailed(f"the server's certificate is not for {host}")
     return name
-
-
-def _dialled_host(address: str | None) -> str | None:
-    """The host name in an address that was dialled, if there is one."""
-    try:
-        return SinfulAddress.parse(address or "").alias
-    except MalformedMessage:
-        return None

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
+from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
 from condor_twisted.security.akep2 import SEED_A, derive_secret_key
 from condor_twisted.security.method_names import split_words
@@ -36,6 +37,8 @@ __all__ = [
     "check_times",
     "claim_text",
     "create_token",
+    "decode_token_part",
+    "expiration",
     "is_key_name",
     "parse_token",
     "read_json_object",
@@ -136,6 +139,14 @@ def claim_text(claims: Mapping[str, object], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def expiration(claims: Mapping[str, object]) -> float | None:
+    """The claim that says when a token ends; ``None`` for one that is no time."""
+    value = claims.get("exp")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token that was read; nothing in it is proved.
@@ -175,8 +186,7 @@ class Token:
     @property
     def expires_at(self) -> float | None:
         """When it ends, in Unix time; ``None`` if it does not."""
-        value = self.claims.get("exp")
-        return value if isinstance(value, (int, float)) else None
+        return expiration(self.claims)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -205,7 +215,7 @@ class Token:
         if self._text("project"):
             found["AuthTokenProject"] = self._text("project")
         if self.expires_at is not None:
-            found["TokenExpirationTime"] = int(self.expires_at)
+            found[TOKEN_EXPIRATION_TIME] = int(self.expires_at)
         return found
 
     def claims_ad(self) -> dict[str, bytes]:
@@ -355,17 +365,25 @@ def read_json_object(text: str) -> dict[str, object]:
     return found
 
 
+def decode_token_part(part: str) -> str:
+    """The text that is in a part of a token.
+
+    Raises:
+        TokenRefused: There is none.
+    """
+    try:
+        return _decode(part).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenRefused("a part of the token is no UTF-8") from error
+
+
 def read_token_part(part: str) -> dict[str, object]:
     """The JSON object in a part of a token.
 
     Raises:
         TokenRefused: There is none.
     """
-    try:
-        text = _decode(part).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TokenRefused("a part of the token is no UTF-8") from error
-    return read_json_object(text)
+    return read_json_object(decode_token_part(part))
 
 
 def parse_token(text: str, *, whole: bool = True) -> Token:

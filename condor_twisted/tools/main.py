@@ -30,6 +30,12 @@ COMMANDS: Final = (
     ("reconfig", "condor_twisted.tools.reconfig", "have configurations read again"),
     ("restart", "condor_twisted.tools.restart", "restart daemons"),
     ("who", "condor_twisted.tools.who.command", "show this host's jobs and daemons"),
+    (
+        "ping",
+        "condor_twisted.tools.ping.command",
+        "ask a daemon whether it would do something for us, and why not",
+    ),
+    ("token", "condor_twisted.tools.token.command", "make, fetch and approve tokens"),
 )
 
 

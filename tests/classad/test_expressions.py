@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import pathlib
@@ -439,7 +440,8 @@ class ReadabilityTests(SynchronousTestCase):
         canonical = canonical_expression(text)
         if canonical is not None:
             self.assertTrue(check_expression(canonical))
-            evaluate(text, {}, NOW)
+            with contextlib.suppress(TooExpensive):  # a call of an unknown function
+                evaluate(text, {}, NOW)
 
     @given(st.text("ab1.\"'\\ \n(){}[];,?:=!&|+-", max_size=14))
     @settings(deadline=None, max_examples=500)

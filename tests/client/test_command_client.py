@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from condor_twisted.client import CommandClient
-from condor_twisted.client.command_client import dialling
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
+from condor_twisted.protocols.endpoints import dialling
 from tests.client.kit import PoolTestCase, ad_of
 
 
@@ -66,7 +66,13 @@ class CommandClientTests(PoolTestCase):
         client = CommandClient(reactor=self.reactor)
         self.assertEqual(client.settings.integer("QUERY_TIMEOUT"), 60)
         self.assertIs(client.reactor, self.reactor)
+        self.assertEqual(client.opener.handshake_seconds, 120)
         self.done(client.close())
+
+    def test_deadline_of_handshakes(self) -> None:
+        """SEC_TCP_SESSION_DEADLINE bounds handshakes."""
+        client = self.client(SEC_TCP_SESSION_DEADLINE="7")
+        self.assertEqual(client.opener.handshake_seconds, 7)
 
     def test_dialling(self) -> None:
         """Protocols and preferences come from the configuration."""

@@ -53,7 +53,9 @@ class DaemonTestCase(SynchronousTestCase):
     def stop(self, daemon: Daemon) -> None:
         """Stop a daemon."""
         if daemon.running:
-            self.successResultOf(daemon.stopService())
+            stopped = daemon.stopService()
+            self.reactor.flush()
+            self.successResultOf(stopped)
         self.reactor.flush()
 
     def check_nothing_is_left(self) -> None:

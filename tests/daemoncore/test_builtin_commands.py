@@ -14,6 +14,7 @@ ADMINISTRATOR = Permission.ADMINISTRATOR
 #: Number, level and whether it comes by UDP; levels as the specification has them.
 TABLE = {
     Command.DC_RAISESIGNAL: Permission.DAEMON,
+    Command.DC_CHILDALIVE: Permission.DAEMON,
     Command.DC_RECONFIG: ADMINISTRATOR,
     Command.DC_OFF_GRACEFUL: ADMINISTRATOR,
     Command.DC_OFF_FAST: ADMINISTRATOR,
@@ -41,6 +42,13 @@ TABLE = {
     Command.DC_CONFIG_RUNTIME: Permission.DAEMON,
     Command.DC_FETCH_LOG: ADMINISTRATOR,
     Command.DC_PURGE_LOG: ADMINISTRATOR,
+    Command.DC_GET_SESSION_TOKEN: Permission.DAEMON,
+    Command.DC_START_TOKEN_REQUEST: Permission.DAEMON,
+    Command.DC_FINISH_TOKEN_REQUEST: Permission.DAEMON,
+    Command.DC_LIST_TOKEN_REQUEST: Permission.DAEMON,
+    Command.DC_APPROVE_TOKEN_REQUEST: Permission.DAEMON,
+    Command.DC_AUTO_APPROVE_TOKEN_REQUEST: ADMINISTRATOR,
+    Command.DC_EXCHANGE_SCITOKEN: Permission.WRITE,
 }
 
 
@@ -76,7 +84,13 @@ class BuiltinCommandsTests(DaemonTestCase):
         """What answers, and what stops a daemon, does not come by UDP."""
         udp = {each.rule.number for each in self.daemon.table if each.rule.udp}
         nops = {number for number in TABLE if number.name.startswith("DC_NOP")}
-        self.assertEqual(udp, {int(each) for each in nops | {Command.DC_RAISESIGNAL}})
+        self.assertEqual(
+            udp,
+            {
+                int(each)
+                for each in nops | {Command.DC_RAISESIGNAL, Command.DC_CHILDALIVE}
+            },
+        )
 
     def test_nop(self) -> None:
         """Nothing happens, and the connection closes."""

@@ -24,6 +24,7 @@ from condor_twisted.daemoncore import (
     command,
 )
 from condor_twisted.daemoncore import daemon as daemon_module
+from condor_twisted.daemoncore.parent import Parent
 from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.security.commands import CommandRule
 from tests.daemoncore.kit import DaemonTestCase
@@ -70,6 +71,79 @@ class LifeTests(DaemonTestCase):
     def make(self, **options: Any) -> Greeter:
         """A daemon that is not started."""
         return Greeter(self.settings(), self.reactor, **options)
+
+    def test_hooks(self) -> None:
+        """Each step of a life calls what a subclass has for it, in this order."""
+        happened: list[str] = []
+
+        class Noting(Greeter):
+            def before_command_sockets(self) -> None:
+                happened.append(f"before {self.ports} {self.security}")
+
+            def started(self) -> None:
+                happened.append(f"started {self.address.port}")
+
+        class Part:
+            def begin(self) -> None:
+                happened.append("begin")
+
+            def renew(self) -> None:
+                happened.append("renew")
+
+            def end(self) -> None:
+                assert daemon.ports is not None, "it ends before the ports close"
+                happened.append("end")
+
+        daemon = Noting(self.settings(), self.reactor)
+        daemon.facilities.append(Part())
+        self.start(daemon)
+        port = daemon.address.port
+        daemon.reconfigure()
+        self.stop(daemon)
+        self.assertEqual(
+            happened,
+            ["before None None", f"started {port}", "begin", "renew", "end"],
+        )
+        self.assertEqual(daemon.happened, ["reconfigured"])
+
+    def test_bad_facility_setting(self) -> None:
+        """A setting that makes no sense for one part leaves the daemon running."""
+
+        class Part:
+            def begin(self) -> None:
+                raise ConfigError("PART = x is none")
+
+            renew = begin
+
+            def end(self) -> None:
+                pass
+
+        daemon = self.make()
+        daemon.facilities.append(Part())
+        self.start(daemon)
+        self.assertTrue(daemon.reconfigure())
+        self.assertEqual(len(self.logged("PART = x is none")), 2)
+
+    def test_staying_down(self) -> None:
+        """A daemon may ask not to be started again; both ways end it."""
+        for fast, how in ((False, "graceful"), (True, "fast")):
+            daemon = self.start(self.make())
+            assert isinstance(daemon, Greeter)
+            daemon.stay_down(fast=fast)
+            self.reactor.flush()
+            self.assertEqual((daemon.exit_status, daemon.running), (99, False))
+            self.assertIn(how, daemon.happened)
+
+    def test_parent(self) -> None:
+        """A daemon that owns its process takes what a parent has handed down."""
+        environment = {"CONDOR_INHERIT": f"{os.getpid()} <127.0.0.1:1> 0 0"}
+        self.patch(os, "environ", environment)
+        daemon = self.make()
+        daemon.own_process()
+        self.assertEqual(environment, {})
+        assert daemon.inherited is not None
+        self.assertEqual(daemon.inherited.parent_id, os.getpid())
+        self.assertIsInstance(daemon.facilities[-1], Parent)
 
     def test_construction_opens_nothing(self) -> None:
         """A daemon that is not started has no port, timer or file."""

@@ -10,7 +10,10 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.signing_keys import create_signing_keys
+from condor_twisted.daemoncore.signing_keys import (
+    create_signing_keys,
+    signing_key_places,
+)
 
 
 class CreateTests(SynchronousTestCase):
@@ -49,6 +52,33 @@ class CreateTests(SynchronousTestCase):
     def test_collector_of_an_access_point(self) -> None:
         """That of an access point makes a key of its own, too."""
         self.assertEqual(self.create("COLLECTOR", "AP_COLLECTOR"), ["AP", "POOL"])
+
+    def test_nobody_asked(self) -> None:
+        """Where keys have but a default place that is not there, nothing is said."""
+        local = self.directory / "local"
+        settings = Settings.from_assignments({"LOCAL_DIR": str(local)}, "COLLECTOR")
+        create_signing_keys(settings)
+        self.assertEqual(list(self.observer), [])
+        self.assertIn("not set", signing_key_places(settings))
+        (local / "passwords.d").mkdir(parents=True)
+        create_signing_keys(settings)
+        self.assertTrue((local / "passwords.d" / "POOL").exists())
+        self.assertEqual(len(list(self.observer)), 1)
+
+    def test_somebody_asked(self) -> None:
+        """A place that was asked for and is not there is a warning."""
+        for name, place in (
+            ("ETC", "/passwords.d/POOL"),
+            ("SEC_PASSWORD_DIRECTORY", "/POOL"),
+            ("SEC_PASSWORD_FILE", ""),
+        ):
+            settings = Settings.from_assignments({name: "/there/is/none"}, "COLLECTOR")
+            create_signing_keys(settings)
+            self.assertEqual(
+                signing_key_places(settings),
+                f"/there/is/none{place} (SEC_TOKEN_POOL_SIGNING_KEY_FILE)",
+            )
+        self.assertEqual(len(list(self.observer)), 3)
 
     def test_no_place(self) -> None:
         """A key that cannot be written is a warning, and the daemon goes on."""

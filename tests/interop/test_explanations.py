@@ -143,3 +143,38 @@ class PoolTests(SynchronousTestCase):
         self.assertTrue(_explained(name, '"0, 1, 0"', '"1, 0, 0"', _POOL_LONG))
         self.assertFalse(_explained(name, '"0, 1, 0"', '"0, 0, 0"', _POOL_LONG))
         self.assertFalse(_explained(name, '"0, 1, 0"', '"0, 1"', _POOL_LONG))
+
+
+class PingTests(SynchronousTestCase):
+    """What two pings may print differently."""
+
+    def test_sessions_and_versions(self) -> None:
+        """Ids and versions may differ, as long as they are some."""
+        query = "sid ping, p: nobody wants nothing in particular"
+        self.assertTrue(_explained("Session ID", "h:1:2:3", "h:4:5:6", query, "READ"))
+        self.assertFalse(_explained("Session ID", "h:1:2:3", "", query, "READ"))
+        version = "$CondorVersion: 25.14.1 $"
+        self.assertTrue(_explained("Remote Version", version, version, query, "READ"))
+        self.assertFalse(_explained("Remote Version", version, "?", query, "READ"))
+
+    def test_facts_have_to_be_equal(self) -> None:
+        """Identity, method, ciphers and decision are never explained away."""
+        query = "sid ping, p: nobody wants Blowfish and integrity"
+        for field in ("Remote Mapping", "Authenticated using", "Encryption", "Result"):
+            self.assertFalse(_explained(field, "a", "b", query, "READ"))
+
+    def test_reason_that_was_told_before(self) -> None:
+        """A cached reason stands for the one of before, of the same refusal."""
+        query = "sid ping, p: nobody wants no collector at this address: tools"
+        told = "SECMAN:2009:DENIED server: reason: "
+        cached = f"{told}cached result for CLIENT; see first case"
+        self.assertTrue(_explained("Error", cached, f"{told}denies", query, "READ"))
+        self.assertFalse(_explained("Error", cached, "SECMAN:2010:", query, "READ"))
+        self.assertFalse(_explained("Error", cached, None, query, "READ"))
+
+    def test_no_common_cipher(self) -> None:
+        """An answer without a cipher may be none at all, but no success."""
+        query = "sid ping, p: nobody wants 3DES and encryption"
+        real = "SECMAN:2002:it provided no crypto method to use"
+        self.assertTrue(_explained("Error", real, "SECMAN:2011:closed", query, "READ"))
+        self.assertFalse(_explained("Error", real, None, query, "READ"))

@@ -183,7 +183,7 @@ class ServerTestCase(SynchronousTestCase):
     def opener(self, knobs: Mapping[str, str] | None = None) -> CommandOpener:
         """A client of this server, by its address in memory."""
         self.reactor.listenTCP(
-            SERVER_ADDRESS[1], _Quiet(self.server), 50, SERVER_ADDRESS[0]
+            SERVER_ADDRESS[1], QuietFactory(self.server), 50, SERVER_ADDRESS[0]
         )
         security = make_security(
             self.reactor, self.knobs if knobs is None else knobs, CommandRules(), "TOOL"
@@ -198,7 +198,7 @@ class ServerTestCase(SynchronousTestCase):
         return [line for line in lines if part in line]
 
 
-class _Quiet:
+class QuietFactory:
     """A factory that builds as the server does."""
 
     def __init__(self, server: CommandServer) -> None:

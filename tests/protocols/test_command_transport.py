@@ -92,7 +92,7 @@ class FakePort:
         self.accepts: list[int] = []
         self.factory = FakeFactory()
 
-    def doRead(self) -> None:  # noqa: N802
+    def doRead(self) -> None:
         """Accept what waits."""
         self.accepts.append(self.numberAccepts)
         while self.waiting:

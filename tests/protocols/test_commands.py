@@ -21,9 +21,19 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.commands import CommandOpener, open_command
 from condor_twisted.protocols.requests import CommandRequest
+from condor_twisted.protocols.safe_sock import SafeSockProtocol
+from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.negotiation import CommandStart
+from condor_twisted.security.shared_sessions import join_family, make_family
 from condor_twisted.wire.sinful import SinfulAddress
-from tests.protocols.kit import SECURE, SINFUL, ServerTestCase, frame
+from tests.protocols.kit import (
+    SECURE,
+    SINFUL,
+    QuietFactory,
+    ServerTestCase,
+    frame,
+    make_security,
+)
 
 
 class ClientTestCase(ServerTestCase):
@@ -297,6 +307,19 @@ class NegotiatingClientTests(ClientTestCase):
         self.failureResultOf(outcome, HandshakeTimedOut)
         self.pass_time(120)
 
+    def test_timeout_of_one_command(self) -> None:
+        """A caller's own timeout bounds connecting, and the handshake."""
+        self.serve(5)
+        outcome = self.client.open(SINFUL, 5, timeout_seconds=3)
+        self.reactor.advance(0)
+        for transport in self.reactor.traffic.transports:
+            transport.stalled = True
+        self.pass_time(2)
+        self.assertNoResult(outcome)
+        self.pass_time(3)
+        error = self.failureResultOf(outcome, HandshakeTimedOut).value
+        self.assertEqual(str(error), "the handshake did not finish within 3 s")
+
     def test_mnh_2_9_cancelling_a_handshake(self) -> None:
         """Cancelling in the middle of a handshake closes the connection."""
         self.serve(5)
@@ -390,3 +413,86 @@ class DatagramSessionTests(ClientTestCase):
         for each in sent:
             self.failureResultOf(each, CommandRefused)
         self.assertIsInstance(self.client, CommandOpener)
+
+
+class FamilyTests(ServerTestCase):
+    """Commands between processes of one family, where nobody else may do anything."""
+
+    knobs: Mapping[str, str] = {
+        **SECURE,
+        "ALLOW_READ": "nobody@nowhere",
+        "ALLOW_DAEMON": "nobody@nowhere",
+    }
+
+    def relative(self, *, knows: bool = True, **knobs: str) -> CommandOpener:
+        """A client of the server's family, on the server's host."""
+        family = make_family(self.security)
+        self.reactor.listenTCP(9618, QuietFactory(self.server), 50, "127.0.0.1")
+        self.reactor.listenUDP(
+            9618,
+            SafeSockProtocol(
+                self.server.message_received, self.server.sweep, self.server.folded
+            ),
+            "127.0.0.1",
+        )
+        security = make_security(
+            self.reactor, {**self.knobs, **knobs}, CommandRules(), "STARTD"
+        )
+        join_family(security, family)
+        if not knows:
+            self.security.incoming.remove(family.session_id)
+        opener = CommandOpener(self.reactor, security, self.host)
+        self.addCleanup(self.reactor.flush)
+        self.addCleanup(opener.close)
+        return opener
+
+    def tell(self, opener: CommandOpener, number: int) -> Deferred[None]:
+        """Tell the server something."""
+        told = opener.tell(
+            "<127.0.0.1:9618>", number, lambda writer: writer.put_string("x")
+        )
+        self.reactor.flush()
+        return told
+
+    def test_stream(self) -> None:
+        """A relative needs no negotiation, and may what relatives may."""
+        self.serve(5, Permission.DAEMON)
+        self.successResultOf(self.tell(self.relative(), 5))
+        [request] = self.requests
+        self.assertEqual(request.peer.user, "condor@family")
+        self.assertEqual(request.reader().get_string(), "x")
+
+    def test_datagram(self) -> None:
+        """So does one that sends datagrams: they are encrypted."""
+        self.serve(5, Permission.DAEMON, udp=True)
+        sent = self.relative().send_datagram(
+            "<127.0.0.1:9618>", 5, lambda writer: writer.put_string("x")
+        )
+        self.reactor.flush()
+        self.successResultOf(sent)
+        [request] = self.requests
+        self.assertEqual(request.peer.user, "condor@family")
+        self.assertTrue(request.encrypted)
+
+    def test_without_negotiation(self) -> None:
+        """A policy that wants no negotiation does not keep relatives apart."""
+        self.serve(5, Permission.DAEMON)
+        opener = self.relative(
+            SEC_CLIENT_NEGOTIATION="OPTIONAL",
+            SEC_CLIENT_AUTHENTICATION="OPTIONAL",
+            SEC_CLIENT_ENCRYPTION="OPTIONAL",
+            SEC_CLIENT_INTEGRITY="OPTIONAL",
+        )
+        self.successResultOf(self.tell(opener, 5))
+        self.assertEqual(self.requests[0].peer.user, "condor@family")
+
+    def test_stranger(self) -> None:
+        """Who does not know the family's session is negotiated with, from then on."""
+        self.serve(5, Permission.ALLOW)
+        opener = self.relative(knows=False)
+        for _ in range(2):
+            self.successResultOf(self.tell(opener, 5))
+        self.assertEqual(
+            [request.peer.user for request in self.requests], ["alice@example"] * 2
+        )
+        self.assertEqual(len(self.logged("negotiate anew")), 1)

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.errors import HandshakeTimedOut, MalformedMessage, PeerClosed
-from condor_twisted.protocols.handshake_driver import HandshakeDriver
+from condor_twisted.errors import (
+    HandshakeTimedOut,
+    LocalProtocolError,
+    MalformedMessage,
+    PeerClosed,
+)
+from condor_twisted.protocols.handshake_driver import HandshakeDriver, NoChannel
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.steps import (
     EnableProtection,
     Handshake,
+    LimitTime,
     LookupHost,
     LookupUser,
     MakeDirectory,
     RemoveDirectory,
     Step,
     enable_protection,
+    limit_time,
     lookup_host,
     lookup_user,
     make_directory,
@@ -27,6 +35,12 @@ from condor_twisted.security.steps import (
     remove_directory,
     send_message,
 )
+from condor_twisted.security.tickets import (
+    RequestTicket,
+    TicketProblem,
+    request_ticket,
+)
+from tests.security.kit import FakeTicket
 
 PROTECTION = EnableProtection(SessionKey(CryptoMethod.AES, bytes(32)), True, True)
 
@@ -104,7 +118,10 @@ class HandshakeDriverTests(SynchronousTestCase):
 
     def drive(self, handshake: Handshake[object]) -> Deferred[object]:
         """Start a handshake."""
-        self.driver = HandshakeDriver(handshake, self.channel, self.host)
+        self.limits: list[LimitTime] = []
+        self.driver = HandshakeDriver(
+            handshake, self.channel, self.host, self.limits.append
+        )
         return self.driver.start()
 
     def test_runs_to_its_result(self) -> None:
@@ -203,6 +220,31 @@ class HandshakeDriverTests(SynchronousTestCase):
         self.driver.fail(PeerClosed("again"))  # and only once
         self.channel.arrive(b"too late")
 
+    def test_what_came_before_the_peer_closed(self) -> None:
+        """It counts, though the host was busy when it came; nothing more does."""
+        slow: Deferred[str] = Deferred()
+        self.host.answers = {LookupUser: slow}
+
+        def handshake() -> Handshake[bytes]:
+            yield from lookup_user(5)
+            first = yield from receive_message()
+            yield from receive_message()
+            return first
+
+        outcome = self.drive(handshake())
+        self.channel.arrive(b"the last")
+        self.driver.peer_closed(PeerClosed("gone"))
+        self.assertNoResult(outcome)
+        slow.callback("alice")
+        self.failureResultOf(outcome, PeerClosed)
+        self.assertEqual(list(self.channel.arrived), [])
+
+    def test_peer_that_closes_when_it_is_asked(self) -> None:
+        """Where a message is awaited, the end of the connection is thrown in."""
+        outcome = self.drive(echo_twice())
+        self.driver.peer_closed(PeerClosed("gone"))
+        self.failureResultOf(outcome, PeerClosed)
+
     def test_deadline(self) -> None:
         """A deadline is thrown in where the handshake waits."""
         outcome = self.drive(echo_twice())
@@ -294,3 +336,86 @@ class HandshakeDriverTests(SynchronousTestCase):
         outcome.cancel()
         self.failureResultOf(outcome, CancelledError)
         self.assertEqual(self.host.asked, [MakeDirectory("/d", 0o700)])
+
+    def test_ticket_that_comes_too_late(self) -> None:
+        """A ticket that comes after the end is given back; a problem needs nothing."""
+        step = RequestTicket("host", "a.example", ())
+        for answer in (FakeTicket(), TicketProblem("none"), None):
+            slow: Deferred[Any] = Deferred()
+            self.host.answers = {RequestTicket: slow}
+            outcome = self.drive(request_ticket(step))
+            outcome.cancel()
+            self.failureResultOf(outcome, CancelledError)
+            slow.callback(answer)
+            if isinstance(answer, FakeTicket):
+                self.assertEqual(answer.closed, [True])
+
+    def test_ticket_in_time(self) -> None:
+        """A ticket that comes in time is the handshake's."""
+        ticket = FakeTicket()
+        self.host.answers = {RequestTicket: ticket}
+        outcome = self.drive(request_ticket(RequestTicket("host", "a.example", ())))
+        self.assertIs(self.successResultOf(outcome), ticket)
+        self.assertEqual(ticket.closed, [])
+
+    def test_limits_go_to_the_owner(self) -> None:
+        """What a handshake wants to bound is told to whoever owns the deadline."""
+
+        def bounded() -> Handshake[str]:
+            yield from limit_time("a wait", 5)
+            yield from receive_message()
+            yield from limit_time("a wait", None)
+            return "done"
+
+        outcome = self.drive(bounded())
+        self.assertEqual(self.limits, [LimitTime("a wait", 5)])
+        self.channel.arrive(b"")
+        self.assertEqual(self.successResultOf(outcome), "done")
+        self.assertEqual(self.limits[1:], [LimitTime("a wait", None)])
+
+
+class NoChannelTests(SynchronousTestCase):
+    """Handshakes that only ask the host."""
+
+    def run_alone(self, handshake: Handshake[object]) -> Deferred[object]:
+        """Run one without a channel."""
+        return HandshakeDriver(handshake, NoChannel(), FakeHost()).start()
+
+    def test_host_steps(self) -> None:
+        """The host answers as ever."""
+
+        def handshake() -> Handshake[object]:
+            return (yield from lookup_user(33))
+
+        self.successResultOf(self.run_alone(handshake()))
+
+    def test_messages(self) -> None:
+        """There is nobody to talk to: that is an error of ours."""
+
+        def receives() -> Handshake[object]:
+            return (yield from receive_message())
+
+        def sends() -> Handshake[object]:
+            yield from send_message(b"")
+            return None
+
+        def protects() -> Handshake[object]:
+            yield from enable_protection(PROTECTION)
+            return None
+
+        for handshake in (receives, sends, protects):
+            self.failureResultOf(self.run_alone(handshake()), LocalProtocolError)
+
+    def test_giving_up(self) -> None:
+        """It can be cancelled while the host thinks."""
+
+        class SlowHost:
+            def perform(self, step: Step) -> object:
+                return Deferred()
+
+        def handshake() -> Handshake[object]:
+            return (yield from lookup_user(33))
+
+        outcome = HandshakeDriver(handshake(), NoChannel(), SlowHost()).start()
+        outcome.cancel()
+        self.failureResultOf(outcome, CancelledError)

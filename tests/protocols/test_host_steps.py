@@ -22,6 +22,7 @@ from condor_twisted.protocols.host_steps import (
     confirmed_host_names,
     run_in_threads,
 )
+from condor_twisted.security.sspi import AdvanceSspi, OpenSspi, SspiTurn
 from condor_twisted.security.steps import (
     DecodeMunge,
     EncodeMunge,
@@ -40,6 +41,7 @@ from condor_twisted.security.steps import (
     RemoveDirectory,
     StatPath,
 )
+from condor_twisted.security.tickets import AcceptTicket, RequestTicket
 from condor_twisted.security.tls_settings import TlsSettings
 from condor_twisted.testing.reactor import MemoryReactor, blocking_at_once
 from tests.security.kit import DictKnobs
@@ -342,6 +344,45 @@ class SecretStepTests(SynchronousTestCase):
         self.patch(host_steps, "decode_munge", lambda credential: len(credential))
         self.assertEqual(self.answer(EncodeMunge(b"abc")), "M3")
         self.assertEqual(self.answer(DecodeMunge("abcd")), 4)
+
+    def test_kerberos(self) -> None:
+        """Kerberos' steps ask its library."""
+        self.patch(host_steps, "request_ticket", lambda step: step.host)
+        self.patch(host_steps, "accept_ticket", lambda step: step.request)
+        self.assertEqual(
+            self.answer(RequestTicket("host", "a.example", ())), "a.example"
+        )
+        step = AcceptTicket(b"request", None, "127.0.0.1", "127.0.0.1")
+        self.assertEqual(self.answer(step), b"request")
+
+    def test_tickets_leave_threads_to_others(self) -> None:
+        """At most four tickets are asked for at a time, the others wait."""
+        asked: list[Deferred[Any]] = []
+
+        def slow(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            asked.append(Deferred())
+            return asked[-1]
+
+        host = Host(Clock(), slow)
+        answers = [host.perform(RequestTicket("host", "a", ())) for _ in range(6)]
+        self.assertEqual(len(asked), 4)
+        asked[0].callback("ticket")
+        self.assertEqual(len(asked), 5)
+        first = answers[0]
+        assert isinstance(first, Deferred)
+        self.assertEqual(self.successResultOf(first), "ticket")
+
+    def test_sspi(self) -> None:
+        """SSPI's steps ask its library, and then what it began."""
+
+        class Exchange:
+            def advance(self, token: bytes) -> SspiTurn:
+                return SspiTurn(token * 2, True)
+
+        self.patch(host_steps, "open_sspi", lambda step: step.server)
+        self.assertIs(self.answer(OpenSspi(True)), True)
+        turn = self.answer(AdvanceSspi(Exchange(), b"x"))
+        self.assertEqual(turn, SspiTurn(b"xx", True))
 
     def test_scitokens(self) -> None:
         """Tokens that we bear, and keys of issuers, are asked for at their places."""

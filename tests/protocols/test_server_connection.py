@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,10 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.requests import CommandRequest
 from condor_twisted.security.commands import DC_AUTHENTICATE
+from condor_twisted.security.pod_ads import put_pod_ad
+from condor_twisted.security.shared_sessions import make_child_session
+from condor_twisted.wire.ciphers import AesGcmProtection
+from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.stream_frames import StreamFramer
 from tests.protocols.kit import SECURE, RawClient, ServerTestCase, frame, raw
 
@@ -470,10 +475,38 @@ class NegotiationTests(ServerTestCase):
         (line,) = self.logged("PERMISSION DENIED")
         for part in ("192.0.2.7", "60005", "COMMAND_60005", "ADMINISTRATOR", "TCP"):
             self.assertIn(part, line)
+        self.assertIn("none is set of ALLOW_ADMINISTRATOR_COLLECTOR, ", line)
 
     def test_mnh_2_1_handshake_deadline(self) -> None:
         """A handshake that stands still ends 120 s after the accept."""
         self.serve(5)
+        client = self.stand_still(200)
+        self.pass_time(118)
+        self.assertFalse(client.closed)
+        self.pass_time(4)
+        self.assertTrue(client.closed)
+        self.assertEqual(self.server.counters.handshakes_failed, 1)
+        self.assertEqual(len(self.logged("did not finish within 120 s")), 1)
+
+    def test_authentication_deadline(self) -> None:
+        """Authentication ends after what its level's knob says."""
+        self.serve(5)
+        client = self.stand_still(30)
+        self.pass_time(28)
+        self.assertFalse(client.closed)
+        self.pass_time(4)
+        self.assertTrue(client.closed)
+        self.assertEqual(
+            len(self.logged("authentication did not finish within 30 s")), 1
+        )
+
+    def stand_still(self, authentication_seconds: int) -> RawClient:
+        """Begin a handshake that goes as far as authentication, and no further."""
+        knobs = {
+            **self.knobs,
+            "SEC_READ_AUTHENTICATION_TIMEOUT": str(authentication_seconds),
+        }
+        self.security.reconfigure(Settings.from_assignments(knobs, "COLLECTOR"))
         opener = self.opener()
         client = RawClient()
         _, _, far = self.connect(client)
@@ -488,12 +521,7 @@ class NegotiationTests(ServerTestCase):
         client.send(recorded[0])  # the first message of a good client, then silence
         self.reactor.flush()
         self.assertNotEqual(bytes(far.written), b"")
-        self.pass_time(118)
-        self.assertFalse(client.closed)
-        self.pass_time(4)
-        self.assertTrue(client.closed)
-        self.assertEqual(self.server.counters.handshakes_failed, 1)
-        self.assertEqual(len(self.logged("did not finish within 120 s")), 1)
+        return client
 
     def test_mnh_2_3_payload_behind_the_handshake(self) -> None:
         """The payload comes within 20 s of the handshake's end."""
@@ -540,3 +568,67 @@ class NegotiationTests(ServerTestCase):
         self.assertFalse(channel.is_open)
         self.assertEqual(self.requests, [])
         self.assertEqual(self.server.counters.protocol_errors, 1)
+
+
+class WithoutAnswerTests(ServerTestCase):
+    """A parent's signal in a session of ours, to which it wants no answer."""
+
+    knobs: Mapping[str, str] = {**SECURE, "ALLOW_READ": "nobody@nowhere"}
+
+    def signal(self, nonce: str) -> bytes:
+        """Everything that a parent sends at once: a resume, and a protected payload."""
+        claim = make_child_session(self.security, [7])
+        session = self.security.incoming.find(claim.session_id, 0)
+        assert session is not None
+        assert session.key is not None
+        writer = MessageWriter()
+        writer.put_int(DC_AUTHENTICATE)
+        put_pod_ad(
+            writer,
+            [
+                ("UseSession", "YES"),
+                ("Sid", session.id),
+                ("Command", 7),
+                ("Nonce", nonce),
+                ("ResumeResponse", False),
+            ],
+        )
+        framer = StreamFramer()
+        sent = framer.frame_message(writer.end_of_message())
+        framer.enable_protection(AesGcmProtection(session.key.data, os.urandom))
+        payload = MessageWriter(encrypted=True)
+        payload.put_int(15)
+        return sent + framer.frame_message(payload.end_of_message())
+
+    def test_signal(self) -> None:
+        """The signal arrives, and nothing is sent back."""
+        self.serve(7)
+        client, _, _ = self.connect()
+        client.send(self.signal("fresh"))
+        self.reactor.flush()
+        self.assertEqual(
+            [request.reader().get_int() for request in self.requests], [15]
+        )
+        self.assertEqual(self.requests[0].peer.user, "condor@child")
+        self.assertEqual(bytes(client.received), b"")
+
+    def test_mnh_4_21_replay_without_answer(self) -> None:
+        """The same bytes again are refused, with one line."""
+        self.serve(7)
+        signal = self.signal("fresh")
+        for _ in range(3):
+            client, _, _ = self.connect()
+            client.send(signal)
+            self.reactor.flush()
+        self.assertEqual(len(self.requests), 1)
+        self.assertTrue(self.logged("what came before"))
+
+    def test_mnh_4_21_other_nonce(self) -> None:
+        """The nonce cannot be changed: the first protected frame is bound to it."""
+        self.serve(7)
+        signal = self.signal("fresh")
+        client, _, _ = self.connect()
+        client.send(signal.replace(b"fresh", b"frash"))
+        self.reactor.flush()
+        self.assertEqual(self.requests, [])
+        self.assertTrue(client.closed)

@@ -14,13 +14,19 @@ from typing import Any, Generic, Literal, TypeVar
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import CondorTwistedError, PeerClosed
+from condor_twisted.errors import CondorTwistedError, NoMethodSucceeded, PeerClosed
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.keys import CryptoMethod
+from condor_twisted.security.sspi import (
+    AdvanceSspi,
+    OpenSspi,
+    SspiExchange,
+    SspiProblem,
+)
 from condor_twisted.security.steps import (
     DecodeMunge,
     EnableProtection,
@@ -29,6 +35,7 @@ from condor_twisted.security.steps import (
     FetchIssuerKeys,
     FindBearerToken,
     Handshake,
+    LimitTime,
     LookupHost,
     LookupUser,
     MakeDirectory,
@@ -42,6 +49,13 @@ from condor_twisted.security.steps import (
     SendMessage,
     StatPath,
     Step,
+)
+from condor_twisted.security.tickets import (
+    AcceptedTicket,
+    AcceptTicket,
+    RequestTicket,
+    TicketExchange,
+    TicketProblem,
 )
 from condor_twisted.security.tls_settings import TlsSettings
 from condor_twisted.wire.ciphers import (
@@ -83,6 +97,14 @@ class DictKnobs:
     def text(self, name: str) -> str | None:
         """The value, or nothing."""
         return self.values.get(name.upper())
+
+    def spelling_of(self, name: str) -> str | None:
+        """The name, where it has a value."""
+        return name if self.text(name) else None
+
+    def source_of(self, name: str) -> str | None:
+        """One place for all."""
+        return "<knobs>" if self.text(name) else None
 
     def integer(self, name: str, default: int) -> int:
         """The value as an integer."""
@@ -143,6 +165,25 @@ class FakeFiles:
         return path in self.secrets or path in self.texts
 
 
+@dataclass(frozen=True)
+class FakeTicket:
+    """A ticket for a server, which takes one reply as its proof."""
+
+    request: bytes = b"the client's request"
+    reply: bytes = b"the server's reply"
+    server: str = "host/localhost@TEST.REALM"
+    closed: list[bool] = field(default_factory=list)
+
+    def check_reply(self, reply: bytes) -> TicketProblem | None:
+        """Why this reply proves nothing."""
+        assert not self.closed, "a ticket that was given back"
+        return None if reply == self.reply else TicketProblem("Decrypt check failed")
+
+    def close(self) -> None:
+        """Be given back."""
+        self.closed.append(True)
+
+
 @dataclass
 class FakeHost:
     """A host that answers the steps of a handshake out of dicts."""
@@ -159,6 +200,9 @@ class FakeHost:
     tls: Callable[[TlsSettings], Any] = lambda settings: None
     values: dict[bytes, object] = field(default_factory=dict)
     munge: dict[str, int] = field(default_factory=dict)
+    ticket: TicketExchange | TicketProblem | None = None
+    accepted: dict[bytes, AcceptedTicket] = field(default_factory=dict)
+    sspi: SspiExchange | SspiProblem | None = None
     bearer_token: str | None = None
     issuer_keys: dict[str, str] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
@@ -202,6 +246,15 @@ class FakeHost:
             return next(iter(self.munge), None)
         if isinstance(step, DecodeMunge):
             return self.munge.get(step.credential)
+        if isinstance(step, RequestTicket):
+            return self.ticket
+        if isinstance(step, AcceptTicket):
+            problem = TicketProblem("Wrong principal in request")
+            return self.accepted.get(step.request, problem)
+        if isinstance(step, OpenSspi):
+            return self.sspi
+        if isinstance(step, AdvanceSspi):
+            return step.exchange.advance(step.token)
         raise AssertionError(f"no host answers {step}")
 
 
@@ -308,6 +361,7 @@ class Side(Generic[T]):
         self.handshake = handshake
         self.host = host or FakeHost()
         self.sent: list[bytes] = []
+        self.limits: list[LimitTime] = []
         self.received = 0
         self.inbox: deque[bytes] = deque()
         self.protection: EnableProtection | None = None
@@ -336,6 +390,9 @@ class Side(Generic[T]):
                     self.protection = step
                     self.sent_in_clear = len(self.sent)
                     step = self.handshake.send(None)
+                elif isinstance(step, LimitTime):
+                    self.limits.append(step)
+                    step = self.handshake.send(None)
                 else:
                     step = self.handshake.send(self.host.perform(step))
         except StopIteration as end:
@@ -357,7 +414,7 @@ class Side(Generic[T]):
             return
         try:
             self.handshake.throw(PeerClosed("the peer went away"))
-        except PeerClosed as error:
+        except (PeerClosed, NoMethodSucceeded) as error:
             self.done, self.error = True, error
 
     def outcome(self) -> T:
@@ -500,6 +557,16 @@ def field_of(connection: Mapping[str, Any], name: str) -> Any:
     return None
 
 
+def blocks_of(connection: Mapping[str, Any]) -> list[bytes]:
+    """Kerberos' own messages in a recorded connection."""
+    return [
+        bytes.fromhex(item["hex"])
+        for packet in connection["packets"]
+        for item in packet.get("fields", ())
+        if item.get("name") == "krb5_message"
+    ]
+
+
 class RecordedState(SecurityState):
     """A security state whose session ids are recorded ones."""
 
@@ -572,7 +639,7 @@ class Recording:
                 "www-data",
                 condor_user="condor",
                 version=version,
-                libraries=frozenset({"munge"}),
+                libraries=frozenset({"munge", "kerberos"}),
             ),
             random_bytes=lambda length: self.random[length],
             now=lambda: 1000.0,
@@ -622,6 +689,14 @@ class Recording:
         if credential:
             self.host.munge[credential] = 33
             self.random[24] = bytes(24)
+        tickets = blocks_of(connection)
+        if tickets:
+            proof = tickets[1] if len(tickets) > 1 else b""
+            self.host.ticket = FakeTicket(tickets[0], proof)
+            self.host.names["127.0.0.1"] = ("localhost",)
+            if proof:
+                owner = self.vector["secrets"]["client_principal"]
+                self.host.accepted[tickets[0]] = AcceptedTicket(owner, proof)
         name = field_of(connection, "dirname")
         if name:
             server_port = int(name.split("_")[-3])

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.constants.permissions import Permission
+from condor_twisted.daemoncore.configuration import (
+    ConfigurationRequest,
+    read_configuration,
+)
 from condor_twisted.security import authorization
 from condor_twisted.security.authorization import Authorizer, Decision, parse_limits
 from condor_twisted.security.host_patterns import parse_ip
@@ -298,3 +304,93 @@ class LimitTests(SynchronousTestCase):
         self.assertFalse(
             authorizer.decide(Permission.READ, "10.0.0.1", ALICE, limits).allowed
         )
+
+
+class PlaceTests(SynchronousTestCase):
+    """Decisions carry the line of configuration that made them."""
+
+    def decide(self, level: Permission, text: str, user: str = ALICE) -> Decision:
+        """Decide under a configuration file, for a collector called NAME."""
+        path = Path(self.mktemp())
+        path.write_text(text)
+        request = ConfigurationRequest(
+            "COLLECTOR", "NAME", str(path), environment={}, host=None
+        )
+        self.path = path
+        settings = read_configuration(request).settings
+        return Authorizer.from_knobs(settings).decide(level, "10.0.0.5", user)
+
+    def test_entry_and_line(self) -> None:
+        """An ALLOW entry that matched is told with its knob, file and line."""
+        decision = self.decide(Permission.WRITE, "A = b\nALLOW_WRITE = x@y, *@a.org\n")
+        self.assertEqual(decision.line, "ALLOW_WRITE = *@a.org")
+        self.assertEqual(
+            decision.because,
+            "WRITE authorization policy allows IP address 10.0.0.5; "
+            f"ALLOW_WRITE = *@a.org, {self.path}, line 2",
+        )
+
+    def test_spellings(self) -> None:
+        """Per-subsystem and local-name lists are named as they were written."""
+        for first, second in (
+            ("ALLOW_READ_COLLECTOR", "ALLOW_READ"),
+            ("COLLECTOR.ALLOW_READ", "ALLOW_READ"),
+            ("NAME.ALLOW_READ", "COLLECTOR.ALLOW_READ"),
+            ("NAME.ALLOW_READ_COLLECTOR", "ALLOW_READ_COLLECTOR"),
+            ("ALLOW_READ", "ALLOW_DEFAULT_COLLECTOR"),
+            ("ALLOW_DEFAULT_COLLECTOR", "ALLOW_DEFAULT"),
+        ):
+            with self.subTest(first=first):
+                text = f"{second} = nobody@x\n{first} = {ALICE}\n"
+                decision = self.decide(Permission.READ, text)
+                self.assertEqual(decision.line, f"{first} = {ALICE}")
+                assert decision.knob is not None
+                self.assertEqual(decision.knob.source, f"{self.path}, line 2")
+
+    def test_denied(self) -> None:
+        """A DENY entry is told likewise, and so is a list that has nothing."""
+        text = f"ALLOW_WRITE = *\nNAME.DENY_WRITE = {ALICE}\n"
+        decision = self.decide(Permission.WRITE, text)
+        self.assertEqual(decision.line, f"NAME.DENY_WRITE = {ALICE}")
+        decision = self.decide(Permission.WRITE, "ALLOW_WRITE = bob@a.org\n")
+        self.assertIsNone(decision.line)
+        self.assertIn(
+            f"; nothing in ALLOW_WRITE, {self.path}, line 1", decision.because
+        )
+        decision = self.decide(Permission.WRITE, "ALLOW_WRITE=*\nDENY_WRITE = *\n")
+        self.assertEqual(decision.line, "DENY_WRITE = *")
+
+    def test_implied(self) -> None:
+        """A level that another one implies is told with that one's line."""
+        decision = self.decide(Permission.READ, f"ALLOW_DAEMON = {ALICE}\n")
+        self.assertEqual(decision.line, f"ALLOW_DAEMON = {ALICE}")
+
+    def test_no_list(self) -> None:
+        """Where no list is set, the knobs are told that would be one."""
+        decision = self.decide(Permission.ADVERTISE_STARTD, "")
+        self.assertEqual(
+            decision.unset,
+            (
+                "ALLOW_ADVERTISE_STARTD_COLLECTOR",
+                "ALLOW_ADVERTISE_STARTD",
+                "ALLOW_DAEMON_COLLECTOR",
+                "ALLOW_DAEMON",
+                "ALLOW_DEFAULT_COLLECTOR",
+                "ALLOW_DEFAULT",
+            ),
+        )
+        self.assertIn("none is set of ALLOW_ADVERTISE_STARTD_COLL", decision.because)
+        self.assertTrue(self.decide(Permission.READ, "").unset)
+
+    def test_templates(self) -> None:
+        """A list that ``use security`` sets names the line and the template."""
+        text = "UID_DOMAIN = a.org\nuse security:recommended\n"
+        decision = self.decide(Permission.READ, text)
+        assert decision.knob is not None, decision
+        self.assertTrue(decision.allowed)
+        self.assertIn(f"{self.path}, line 2, use SECURITY:", decision.knob.source)
+
+    def test_client(self) -> None:
+        """The built-in list of CLIENT says that it is the default."""
+        decision = lists("TOOL").decide(Permission.CLIENT, "10.0.0.5", ALICE)
+        self.assertIn("ALLOW_CLIENT = *, <Default>", decision.because)

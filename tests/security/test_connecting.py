@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,8 +20,6 @@ from condor_twisted.errors import (
     SessionUnknown,
 )
 from condor_twisted.security.connecting import (
-    CommandStart,
-    Established,
     connect,
     find_session,
     read_query_reply,
@@ -30,6 +28,7 @@ from condor_twisted.security.connecting import (
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.key_exchange import encode_public_key, make_private_key
+from condor_twisted.security.outgoing import CommandStart, Established
 from condor_twisted.security.pod_ads import put_pod_ad, read_pod_ad
 from condor_twisted.security.serving import serve
 from condor_twisted.wire.messages import MessageReader, MessageWriter
@@ -517,7 +516,7 @@ class SmallTests(SynchronousTestCase):
     def test_query_reply(self) -> None:
         """The answer to DC_SEC_QUERY is one ad and nothing else."""
         payload = ad_message(True, AuthorizationSucceeded=True)
-        ad = read_query_reply(payload, True)
+        ad = read_query_reply(MessageReader(payload, encrypted=True))
         self.assertIs(ad.boolean("AuthorizationSucceeded"), True)
-        read: Callable[[bytes, bool], object] = read_query_reply
-        self.assertRaises(RemoteProtocolError, read, payload + b"\0", True)
+        longer = MessageReader(payload + b"\0", encrypted=True)
+        self.assertRaises(RemoteProtocolError, read_query_reply, longer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -175,3 +176,28 @@ class CertificateTests(SynchronousTestCase):
         ):
             files = FakeFiles(texts=dict.fromkeys(texts, ""))
             self.assertIs(load(files, knobs).has_server_certificate, ready)
+
+
+class RealmTests(SynchronousTestCase):
+    """Realms of Kerberos."""
+
+    KNOBS: ClassVar = {"KERBEROS_MAP_FILE": "/realms"}
+
+    def test_no_file(self) -> None:
+        """Without a file every realm is a domain."""
+        self.assertIsNone(load(FakeFiles()).realm_domains)
+        self.assertIsNone(load(FakeFiles(), {"KERBEROS_MAP_FILE": ""}).realm_domains)
+
+    def test_file(self) -> None:
+        """The last line of a realm counts, and what is no line is a problem."""
+        text = "# ours\n\nA.REALM = a.example\nB=b.example  more\nONE\nA.REALM = c\n"
+        found = load(FakeFiles(texts={"/realms": text}), self.KNOBS)
+        self.assertEqual(found.realm_domains, {"A.REALM": "c", "B": "b.example"})
+        (problem,) = found.problems
+        self.assertEqual(problem, "/realms: line 5: ONE has no domain behind it")
+
+    def test_unreadable_file(self) -> None:
+        """Where the file cannot be read, no realm has a domain."""
+        found = load(FakeFiles(), self.KNOBS)
+        self.assertEqual(found.realm_domains, {})
+        self.assertIn("/realms: cannot be read", found.problems[0])

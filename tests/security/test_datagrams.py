@@ -20,7 +20,7 @@ from condor_twisted.errors import (
     SecurityError,
     SessionUnknown,
 )
-from condor_twisted.security.connecting import CommandStart, find_session
+from condor_twisted.security.connecting import find_session
 from condor_twisted.security.context import SecurityState
 from condor_twisted.security.datagrams import (
     DatagramAdmission,
@@ -28,6 +28,7 @@ from condor_twisted.security.datagrams import (
     admit_datagram,
 )
 from condor_twisted.security.keys import CryptoMethod, SessionKey
+from condor_twisted.security.outgoing import CommandStart
 from condor_twisted.security.pod_ads import put_pod_ad
 from condor_twisted.security.sessions import SecuritySession
 from condor_twisted.wire.ciphers import CfbCipher

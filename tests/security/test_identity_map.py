@@ -149,3 +149,24 @@ class MapTests(SynchronousTestCase):
         except ConfigError:
             return
         found("S", "ab")
+
+
+class LineTests(SynchronousTestCase):
+    """Which line it was."""
+
+    def test_lines(self) -> None:
+        """The line that maps a name is known, in included files as well."""
+        text = "# nobody\nSSL ^a a@pool\n@include more\n"
+        found = read(text, others={"more": "FS (.*) \\1@site\n"})
+        line = found.line_of("ssl", "ab")
+        self.assertEqual(
+            (str(line), line and line.canonical), ("/etc/map, line 2", "a@pool")
+        )
+        self.assertEqual(str(found.line_of("FS", "bob")), "/etc/more, line 1")
+        self.assertIsNone(found.line_of("SSL", "b"))
+        self.assertIsNone(found.line_of("SSL", "a" * 5000))
+
+    def test_names(self) -> None:
+        """Whole names have lines, too."""
+        found = read("FS alice a@pool\nFS bob b@pool\n", assume_names=True)
+        self.assertEqual(str(found.line_of("FS", "bob")), "/etc/map, line 2")

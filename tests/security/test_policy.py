@@ -439,3 +439,27 @@ class ReconcileTests(SynchronousTestCase):
             self.assertTrue(agreed.authenticate and agreed.authentication_required)
             self.assertTrue(agreed.encrypt and agreed.integrity)
             self.assertTrue(1 <= agreed.duration_seconds <= 1000)
+
+
+class KnobTests(SynchronousTestCase):
+    """Where wishes come from."""
+
+    def test_knobs_of_a_policy(self) -> None:
+        """Each wish names the knob that made it, along the chain; defaults none."""
+        knobs = {
+            "SEC_DEFAULT_AUTHENTICATION": "REQUIRED",
+            "SEC_DAEMON_ENCRYPTION": "PREFERRED",
+            "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS, KERBEROS",
+        }
+        policies = Policies(DictKnobs(knobs), lambda permission: {"FS"})
+        policy = policies.of(Permission.ADVERTISE_STARTD)
+        self.assertEqual(
+            policy.knobs,
+            {
+                "Authentication": "SEC_DEFAULT_AUTHENTICATION",
+                "Encryption": "SEC_DAEMON_ENCRYPTION",
+                "AuthMethods": "SEC_DEFAULT_AUTHENTICATION_METHODS",
+            },
+        )
+        self.assertEqual(policies.configured_methods(Permission.READ), "FS, KERBEROS")
+        self.assertNotIn("Encryption", policies.of(Permission.READ).knobs)

@@ -205,10 +205,13 @@ class ContentTests(SynchronousTestCase):
                 "AuthTokenScopes": "condor:/READ,condor:/WRITE",
                 "AuthTokenId": "id",
                 "AuthTokenGroups": "/a,/b",
+                "TokenExpirationTime": NOW + 600,
             },
         )
         bare = read(scope=None, jti=None, wlcg_groups=[1]).attributes()
-        self.assertEqual(sorted(bare), ["AuthTokenIssuer", "AuthTokenSubject"])
+        self.assertEqual(
+            sorted(bare), ["AuthTokenIssuer", "AuthTokenSubject", "TokenExpirationTime"]
+        )
         self.assertEqual(read().authenticated_name, f"{ISSUER},alice")
 
 

@@ -32,6 +32,7 @@ from condor_twisted.security.negotiation import (
 )
 from condor_twisted.security.pod_ads import PodAd, put_pod_ad, read_pod_ad
 from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.security.shared_sessions import make_child_session, make_family
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from tests.security.kit import (
     Clock,
@@ -275,6 +276,8 @@ class NewSessionTests(ServingCase):
         """What CLAIMTOBE proved for READ is good for READ alone."""
         _, _, admission = self.established(CLAIM)
         self.assertEqual(admission.peer.limits, {Permission.READ})
+        self.assertEqual(admission.peer.limits_text, "READ")
+        self.assertIsNone(admission.peer.credential_expires_at)
         start = CommandStart(60021)
         _, _, admission = self.established(CLAIM, start)
         self.assertEqual(admission.peer.limits, {Permission.READ, Permission.WRITE})
@@ -710,6 +713,7 @@ class ResumeTests(ServingCase):
         self.assertFalse(admission.decision.allowed)
         self.assertIsNone(admission.command)
         self.assertIn("outside the limits", admission.decision.reason)
+        self.assertEqual(admission.peer.limits_text, "READ")
 
     def test_mnh_4_7_command_without_payload(self) -> None:
         """Where no message of the client would prove the key, nothing runs."""
@@ -796,3 +800,48 @@ class ResumeTests(ServingCase):
             side.outcome()
             assert side.protection is not None
             self.assertEqual(side.protection.key, key)
+
+
+class WithoutAnswerTests(ServingCase):
+    """A real parent's signals: a resume to which no answer is wanted."""
+
+    def setUp(self) -> None:
+        self.server = make_state({**CLAIM, "ALLOW_READ": "nobody@nowhere"})
+        self.claim = make_child_session(self.server, [5])
+
+    def resume(self, sid: str | None = None, **values: LiteralValue | None) -> Any:
+        """The server's side of such a resume."""
+        request = resume_request(
+            sid or self.claim.session_id, **{"ResumeResponse": False, **values}
+        )
+        return Side(serve(server_context(self.server, None), request))
+
+    def test_parents_and_children(self) -> None:
+        """Nothing is sent, and the nonce has to be looked at when the key is proved."""
+        side = self.resume()
+        admission = side.outcome()
+        self.assertEqual(side.sent, [])
+        self.assertEqual((admission.command, admission.nonce), (5, "A" * 44))
+        self.assertEqual(admission.peer.user, "condor@child")
+        self.assertIsNotNone(side.protection)
+
+    def test_with_an_answer(self) -> None:
+        """Whoever takes the answer needs no such look."""
+        admission = self.resume(ResumeResponse=True).outcome()
+        self.assertIsNone(admission.nonce)
+
+    def test_mnh_4_21_everything_else(self) -> None:
+        """Other ciphers, other sessions, no nonce: refused without an answer."""
+        family = make_family(self.server)
+        for sid, values in (
+            (None, {"CryptoMethods": "BLOWFISH"}),
+            (None, {"Nonce": None}),
+            (None, {"Nonce": ""}),
+            (None, {"Command": 60010, "AuthCommand": 5}),
+            ("unknown", {}),
+            (family.session_id, {}),
+        ):
+            with self.subTest(sid=sid, values=values):
+                side = self.resume(sid, **values)
+                self.assertRaises(SessionUnknown, side.outcome)
+                self.assertEqual(side.sent, [])

@@ -11,6 +11,7 @@ from condor_twisted.security.sessions import (
     ReplayGuard,
     SecuritySession,
     SessionCache,
+    command_numbers,
     datagram_key,
     make_session_id,
 )
@@ -250,3 +251,32 @@ class ReplayGuardTests(SynchronousTestCase):
         self.assertFalse(guard.is_fresh("a", "z"))
         self.assertFalse(guard.is_fresh("a", "y"))
         self.assertTrue(guard.is_fresh("a", "x"))
+
+
+class SharedSessionTests(SynchronousTestCase):
+    def test_mnh_1_27_not_evicted(self) -> None:
+        """What was not negotiated stays when the cache is full."""
+        cache = SessionCache(max_sessions=2)
+        shared = known("shared", negotiated=False, expires_at=None)
+        self.assertTrue(cache.add(shared))
+        for number in range(5):
+            cache.add(session(f"s{number}"))
+        self.assertIs(cache.find("shared", 0), shared)
+        self.assertEqual(len(cache), 2)
+        for number in range(3):
+            cache.add(known(f"shared{number}", negotiated=False))
+        self.assertEqual(len(cache), 4)
+
+    def test_forgotten_commands(self) -> None:
+        """A session that is good for no command any more is found by its id alone."""
+        cache = SessionCache()
+        one = session("one")
+        cache.add(one)
+        cache.map_commands(one, "<127.0.0.1:1>", iter([5]))
+        cache.forget_commands("one")
+        self.assertIsNone(cache.find_for("<127.0.0.1:1>", 5, 0))
+        self.assertIs(cache.find("one", 0), one)
+
+    def test_numbers(self) -> None:
+        """Junk in a list of commands is left out."""
+        self.assertEqual(command_numbers("1, 2,x,-3 99999999999,4"), [1, 2, 4])

@@ -135,7 +135,7 @@ class AdvertiseTests(ToolTestCase):
 
         def pool_of(address: str | None, reactor: Any) -> Any:
             pool = self.pool(address)
-            pool.client.start = lambda *a, **k: fail(DNSLookupError("x"))  # type: ignore[method-assign]
+            pool.client.opener.open = lambda *a, **k: fail(DNSLookupError("x"))  # type: ignore[method-assign]
             return pool
 
         self.patch(advertise, "pool_of", pool_of)

@@ -8,3 +8,15 @@ condor_collector = ServiceMaker(
     "An HTCondor collector.",
     "condor-collector",
 )
+condor_skeleton = ServiceMaker(
+    "HTCondor skeleton",
+    "condor_twisted.daemons.skeleton.tap",
+    "The skeleton of an HTCondor daemon, to be copied.",
+    "condor-skeleton",
+)
+condor_daemon = ServiceMaker(
+    "HTCondor daemon",
+    "condor_twisted.daemoncore.tap",
+    "An HTCondor daemon of your own: package.module.ClassName.",
+    "condor-daemon",
+)

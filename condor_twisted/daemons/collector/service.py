@@ -443,7 +443,6 @@ class Collector(Daemon):
         values: dict[str, AdValue] = self_monitoring(self)
         server, workers = self.server, self.workers
         if server is not None:
-            values["MonitorSelfRegisteredSocketCount"] = len(server.connections)
             values["HandlerErrors"] = server.counters.handler_errors
         if workers is not None:
             values["ActiveQueryWorkers"] = workers.active_count

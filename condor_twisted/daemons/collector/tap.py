@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from twisted.application.service import IService
 
 from condor_twisted.daemoncore.options import DaemonOptions, make_service
@@ -17,7 +15,7 @@ __all__ = ["Options", "makeService"]
 class Options(DaemonOptions):
     """Options of ``twistd condor-collector``."""
 
-    subsystem: ClassVar[str] = "COLLECTOR"
+    subsystem = "COLLECTOR"
 
 
 def makeService(options: Options) -> IService:

@@ -24,6 +24,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.daemoncore.own_process import have_descriptors
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 
 __all__ = ["NoRoom", "WorkerPool"]
@@ -271,7 +272,7 @@ class WorkerPool:
     def _take_worker(self) -> _Worker:
         if self._idle:
             return self._idle.pop()
-        if not _have_descriptors():
+        if not have_descriptors(_DESCRIPTORS_OF_A_START):
             raise QueryRefused("no worker can be started: too many open files")
         worker = _Worker(self)
         self._workers[worker] = None
@@ -288,17 +289,3 @@ class WorkerPool:
             del self._workers[worker]
             raise QueryRefused("no worker can be started") from error
         return worker
-
-
-def _have_descriptors() -> bool:
-    """Whether a process can be started without running out of descriptors."""
-    taken: list[int] = []
-    try:
-        for _ in range(_DESCRIPTORS_OF_A_START):
-            taken.append(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        return False
-    finally:
-        for each in taken:
-            os.close(each)
-    return True

@@ -8,12 +8,15 @@ from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.credentials import NO_CREDENTIALS, Credentials
 from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.method_names import canonical_method
 from condor_twisted.security.methods.anonymous import AnonymousMethod
 from condor_twisted.security.methods.base import AuthenticationMethod, MethodSecurity
 from condor_twisted.security.methods.claimtobe import ClaimToBeMethod
 from condor_twisted.security.methods.fs import FsMethod, FsRemoteMethod
 from condor_twisted.security.methods.idtokens import IdTokensMethod
+from condor_twisted.security.methods.kerberos import KerberosMethod
 from condor_twisted.security.methods.munge import MungeMethod
+from condor_twisted.security.methods.ntsspi import NtsspiMethod
 from condor_twisted.security.methods.password import PasswordMethod
 from condor_twisted.security.methods.scitokens import SciTokensMethod
 from condor_twisted.security.methods.ssl import SslMethod
@@ -23,6 +26,7 @@ __all__ = [
     "check_switches",
     "find_method",
     "offer_attributes",
+    "unusable_methods",
     "usable_methods",
 ]
 
@@ -37,6 +41,8 @@ METHODS: tuple[type[AuthenticationMethod], ...] = (
     SslMethod,
     SciTokensMethod,
     MungeMethod,
+    KerberosMethod,
+    NtsspiMethod,
 )
 
 _BY_NAME = {method.name: method for method in METHODS}
@@ -77,6 +83,37 @@ def usable_methods(
         for method in METHODS
         if method.unavailable(knobs, own_user, permission, credentials) is None
     )
+
+
+def unusable_methods(
+    names: Collection[str],
+    knobs: Knobs,
+    own_user: str | None,
+    permission: Permission,
+    credentials: Credentials,
+) -> dict[str, str]:
+    """Why methods that are configured cannot work here at a level.
+
+    Args:
+        names: The methods, as a configuration lists them.
+        knobs: The configuration.
+        own_user: The user whom we authenticate as.
+        permission: The level; CLIENT for our side as a client.
+        credentials: What we can prove ourselves with.
+
+    Returns:
+        The reasons by the names as they were given.
+    """
+    reasons: dict[str, str] = {}
+    for given in names:
+        method = find_method(canonical_method(given) or given)
+        if method is None:
+            reasons[given] = "this build does not have it"
+            continue
+        reason = method.unavailable(knobs, own_user, permission, credentials)
+        if reason is not None:
+            reasons[given] = reason
+    return reasons
 
 
 def check_switches(knobs: Knobs) -> None:

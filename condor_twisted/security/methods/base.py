@@ -16,10 +16,12 @@ from typing import ClassVar, Final, Protocol
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import AuthenticationFailed, TrailingData
+from condor_twisted.errors import AuthenticationFailed, FailedAttempt, TrailingData
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader
@@ -48,14 +50,12 @@ class AuthResult:
         limits: ``LimitAuthorization``, the levels to which the identity is good, as
             text; ``None`` without a limit.
         attributes: ``AuthToken...`` attributes for the session.
-        remote_address: The IP address that the credential is bound to, if it is.
     """
 
     user: str | None
     authenticated_name: str | None = None
     limits: str | None = None
     attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
-    remote_address: str | None = None
 
 
 class MethodSecurity(Protocol):
@@ -112,6 +112,7 @@ class MethodContext:
         permission: The level of the command (server), or CLIENT.
         peer_ad: The other side's ad of this negotiation.
         peer_version: The ``$CondorVersion$`` that it announced.
+        attempts: The methods that were tried in vain so far.
     """
 
     security: MethodSecurity
@@ -119,6 +120,7 @@ class MethodContext:
     permission: Permission
     peer_ad: PodAd
     peer_version: str | None
+    attempts: list[FailedAttempt] = field(default_factory=list, compare=False)
 
 
 class AuthenticationMethod(ABC):
@@ -182,6 +184,17 @@ class AuthenticationMethod(ABC):
     def switch(self, context: MethodContext, name: str) -> bool:
         """The value of one of its `switches`."""
         return context.security.knobs.boolean(name, self.switches[name])
+
+    def check_address(self, context: MethodContext, address: str) -> None:
+        """Refuse a credential that is bound to another IP address than the peer's.
+
+        Raises:
+            AuthenticationFailed: It is, and the configuration does not waive it.
+        """
+        if context.security.knobs.boolean(ADDRESS_CHECK_KNOB, False):
+            return
+        if parse_ip(address) != parse_ip(context.ends.peer_address):
+            raise self.failure("the credential is bound to another address")
 
     def failure(self, reason: str, detail: str | None = None) -> AuthenticationFailed:
         """The error of this method.

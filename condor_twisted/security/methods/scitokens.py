@@ -20,6 +20,7 @@ from condor_twisted.security.methods.base import (
     AuthenticationMethod,
     AuthResult,
     MethodContext,
+    MethodSecurity,
 )
 from condor_twisted.security.scitokens import SciToken, parse_scitoken
 from condor_twisted.security.steps import (
@@ -36,7 +37,10 @@ from condor_twisted.security.tls import (
 )
 from condor_twisted.security.tls_settings import SKIP_HOST_CHECK, TlsSettings
 
-__all__ = ["SciTokensMethod"]
+__all__ = ["SCITOKENS", "SciTokensMethod", "check_scitoken"]
+
+#: The method, as map files have it.
+SCITOKENS: Final = "SCITOKENS"
 
 _UNMAPPED: Final = "scitokens@unmapped"
 _FOREIGN: Final = "SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES"
@@ -47,7 +51,7 @@ class SciTokensMethod(AuthenticationMethod):
     """Whoever bears a token of an issuer that the map file knows."""
 
     name = "SCITOKENS"
-    used_name = "SCITOKENS"
+    used_name = SCITOKENS
     bit = 4096
     domains = frozenset({"unmapped"})
     switches: ClassVar[Mapping[str, bool]] = {_FOREIGN: True, SKIP_HOST_CHECK: False}
@@ -100,7 +104,7 @@ class SciTokensMethod(AuthenticationMethod):
         except TlsFailed as error:
             raise self.failure(str(error)) from error
         try:
-            token, foreign = yield from self._check(context, text)
+            token, foreign = yield from check_scitoken(security, text)
         except TokenRefused as error:
             yield from exchange.answer_block(False)
             reason = "the client's token is not accepted"
@@ -113,29 +117,38 @@ class SciTokensMethod(AuthenticationMethod):
             attributes=token.attributes(),
         )
 
-    def _check(
-        self, context: MethodContext, text: bytes
-    ) -> Handshake[tuple[SciToken, bool]]:
-        """The token, and whether it is a foreign one, if it may be believed.
 
-        Raises:
-            TokenRefused: It may not.
-        """
-        security = context.security
-        token = parse_scitoken(text.decode("ascii", "replace"))
-        foreign = self.switch(context, _FOREIGN) and _is_foreign(
-            token.issuer, security.knobs.text("SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS")
-        )
-        audiences = split_words(security.knobs.text("SCITOKENS_SERVER_AUDIENCE") or "")
-        token.check(security.unix_time(), audiences, foreign)
-        # Differs from HTCondor: an issuer that nobody would be mapped for is not asked.
-        if security.identity_map(self.used_name, token.authenticated_name) is None:
-            raise TokenRefused("the token's bearer is not mapped")
-        keys = yield from fetch_issuer_keys(token.issuer)
-        if keys is None:
-            raise TokenRefused("the issuer's keys cannot be had")
-        token.verify(keys)
-        return token, foreign
+def check_scitoken(
+    security: MethodSecurity, text: bytes
+) -> Handshake[tuple[SciToken, bool]]:
+    """Find out whether a token may be believed.
+
+    Args:
+        security: Whose token it would be.
+        text: The token as it came.
+
+    Returns:
+        The token, and whether it is a foreign one.
+
+    Raises:
+        TokenRefused: It may not be believed, or its bearer is nobody here.
+    """
+    token = parse_scitoken(text.decode("ascii", "replace"))
+    foreign = security.knobs.boolean(
+        _FOREIGN, SciTokensMethod.switches[_FOREIGN]
+    ) and _is_foreign(
+        token.issuer, security.knobs.text("SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS")
+    )
+    audiences = split_words(security.knobs.text("SCITOKENS_SERVER_AUDIENCE") or "")
+    token.check(security.unix_time(), audiences, foreign)
+    # Differs from HTCondor: an issuer that nobody would be mapped for is not asked.
+    if security.identity_map(SCITOKENS, token.authenticated_name) is None:
+        raise TokenRefused("the token's bearer is not mapped")
+    keys = yield from fetch_issuer_keys(token.issuer)
+    if keys is None:
+        raise TokenRefused("the issuer's keys cannot be had")
+    token.verify(keys)
+    return token, foreign
 
 
 def _is_foreign(issuer: str, text: str | None) -> bool:

@@ -1,12 +1,15 @@
-"""Tests of ``condor_twisted.client.collectors``."""
+"""Tests of ``condor_twisted.protocols.collector_names``."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.client.collectors import collector_address, collector_addresses
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import LocalProtocolError
+from condor_twisted.protocols.collector_names import (
+    collector_address,
+    collector_addresses,
+)
 from condor_twisted.wire.sinful import SinfulAddress
 
 DEFAULTS = Settings.from_assignments({})

@@ -1,10 +1,10 @@
-"""Tests of ``condor_twisted.client.updates``."""
+"""Tests of ``condor_twisted.protocols.collector_updates``."""
 
 from __future__ import annotations
 
-from condor_twisted.client.updates import UpdateConnection
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import CommandRefused
+from condor_twisted.protocols.collector_updates import UpdateConnection
 from condor_twisted.wire.sinful import SinfulAddress
 from tests.client.kit import PoolTestCase, ad_of
 
@@ -16,7 +16,7 @@ class UpdateConnectionTests(PoolTestCase):
     def setUp(self) -> None:
         super().setUp()
         address = SinfulAddress.of("127.0.0.1", 9618)
-        self.connection = UpdateConnection(self.pool().client, address)
+        self.connection = UpdateConnection(self.pool().client.opener, address)
         self.addCleanup(self.reactor.flush)
         self.addCleanup(self.connection.abort)
 

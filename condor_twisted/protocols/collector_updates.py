@@ -16,14 +16,14 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 
 from condor_twisted.classad.wire_ad import WireAd
-from condor_twisted.client.command_client import CommandClient
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import CommandRefused, PeerClosed
 from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["UpdateConnection"]
+__all__ = ["UpdateConnection", "ad_writer"]
 
 #: How long a collector may take to confirm an update.
 ACKNOWLEDGEMENT_SECONDS: Final = 20.0
@@ -33,15 +33,15 @@ class UpdateConnection:
     """Updates to one collector over a connection that is kept.
 
     Args:
-        client: Who we are.
+        opener: Who we are.
         address: The collector.
         raw: Without or with a negotiation, whatever the policy says.
     """
 
     def __init__(
-        self, client: CommandClient, address: SinfulAddress, raw: bool | None = None
+        self, opener: CommandOpener, address: SinfulAddress, raw: bool | None = None
     ) -> None:
-        self._client = client
+        self._opener = opener
         self._raw = raw
         self._channel: ClientChannel | None = None
         self.address: Final = address
@@ -69,7 +69,7 @@ class UpdateConnection:
             writer = channel.writer()
             writer.put_int(command)
         else:
-            self._channel = channel = yield self._client.start(
+            self._channel = channel = yield self._opener.open(
                 self.address, command, raw=self._raw
             )
             writer = channel.writer()

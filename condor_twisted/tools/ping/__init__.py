@@ -1,0 +1,1 @@
+"""``condor-twisted ping``: would a daemon do this for us, and why or why not."""

@@ -1,0 +1,1 @@
+"""``condor-twisted token``: tokens made, fetched, asked for, approved and listed."""
