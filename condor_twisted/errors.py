@@ -48,6 +48,7 @@ __all__ = [
     "CommandRefused",
     "CondorTwistedError",
     "ConfigError",
+    "DaemonNotFound",
     "ExpressionError",
     "ExpressionsUnavailable",
     "FailedAttempt",
@@ -266,6 +267,10 @@ class CommandRefused(CondorTwistedError):
         self.address = address
         self.reason = reason
         self.code = code
+
+
+class DaemonNotFound(CondorTwistedError):
+    """Nobody knows where a daemon is."""
 
 
 class ConfigError(CondorTwistedError):

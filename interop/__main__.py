@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from interop import (
+    administration,
     children,
     kerberos,
     life,
@@ -34,6 +35,7 @@ from interop import (
     volume,
 )
 from interop.chroots import SUITES, find_chroot
+from interop.configurations import check_configurations
 from interop.errors import CannotRun
 from interop.our_tools import check_our_tools
 from interop.peers import OPEN_POLICY, REAL, TWISTED, Kind, start
@@ -42,6 +44,8 @@ from interop.sandbox import Sandbox
 
 Seen = TypeVar("Seen")
 _PHASES = (
+    "configurations",
+    "administration",
     "queries",
     "security",
     "ping",
@@ -77,6 +81,8 @@ class _Run:
     def phase(self, name: str) -> None:
         """Run one phase of `_PHASES`."""
         phases = {
+            "administration": self._administration,
+            "configurations": self._configurations,
             "queries": self._queries,
             "security": self._security,
             "ping": self._ping,
@@ -88,6 +94,25 @@ class _Run:
             "children": self._children,
         }
         phases[name]()
+
+    def _administration(self) -> None:
+        self._both(
+            "administration",
+            lambda kind, sandbox: administration.administer(
+                kind, sandbox, self._report
+            ),
+            administration.compare,
+        )
+
+    def _configurations(self) -> None:
+        if self._suite != SUITES[0]:
+            return  # what older tools have as defaults and templates differs
+        title = "configurations"
+        self._report.section(f"{self._suite}: {title}")
+        work = self._work / title
+        work.mkdir()
+        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
+            check_configurations(sandbox, self._report)
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)

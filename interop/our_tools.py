@@ -24,10 +24,10 @@ _PROVED = {**SEALED, "SEC_CLIENT_AUTHENTICATION": "REQUIRED"}
 _USER = "nobody"
 """Who advertises: the real tool has another name for root than FS has."""
 
-_TRUSTING = {"SEC_FS_ENFORCE_CHANNEL_BINDING": "False"}
+TRUSTING = {"SEC_FS_ENFORCE_CHANNEL_BINDING": "False"}
 """For our client: 23.9 lets it make a directory whose name does not say for whom."""
 
-__all__ = ["check_our_tools"]
+__all__ = ["TRUSTING", "check_our_tools"]
 
 
 def check_our_tools(
@@ -153,7 +153,7 @@ def _advertise(
     arguments = ("-pool", ADDRESS, *options, command, str(file))
     if ours:
         done = collector.our_tool(
-            "advertise", *arguments, user=_USER, knobs={**knobs, **_TRUSTING}
+            "advertise", *arguments, user=_USER, knobs={**knobs, **TRUSTING}
         )
     else:
         done = collector.tool("condor_advertise", *arguments, user=_USER, knobs=knobs)

@@ -29,6 +29,7 @@ __all__ = [
     "Collector",
     "Kind",
     "our_environment",
+    "our_tool_command",
     "start",
     "write_config",
 ]
@@ -151,7 +152,7 @@ class Collector:
         """
         extra = {f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()}
         return self.sandbox.run(
-            [sys.executable, "-c", _OUR_TOOL, *command],
+            our_tool_command(*command),
             environment={
                 **our_environment(),
                 "CONDOR_CONFIG": str(self.config),
@@ -287,6 +288,11 @@ def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
     for knob, text in knobs.items():
         command += ["--set", f"{knob}={text}"]
     return command
+
+
+def our_tool_command(*command: str) -> list[str]:
+    """Give the command line of a command of ``condor-twisted``."""
+    return [sys.executable, "-c", _OUR_TOOL, *command]
 
 
 def our_environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from interop.ping import check_daemons
 from interop.queries import FORMS, Query, await_own_ad
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
+from interop.who import check_who
 
 __all__ = [
     "POOL_KNOBS",
@@ -162,6 +163,7 @@ class _Run:
             self._submit()
             if self._step("the job runs", self._job_runs, _POOL_SECONDS):
                 self._snapshot("with a running job")
+                check_who(self._sandbox, self._config, self._report)
             if not self._step("the job has ended", self._job_ended, _DONE_SECONDS):
                 return
             self._report.check(

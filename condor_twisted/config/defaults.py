@@ -2,7 +2,8 @@
 
 ``param_defaults.json`` holds, for every knob, the raw default, its type (``string``
 when none is named) and the range of a number. A name with a dot is a default for
-one subsystem only; an empty default means that the knob has no value.
+one subsystem only; ``null`` means that the knob has no default, an empty one that
+the default is nothing.
 
 Source: param_info.in; values compared with ``condor_config_val -dump -raw``.
 """
@@ -30,10 +31,11 @@ class KnobDefault:
 
     Args:
         name: The knob in the table's spelling.
-        value: Raw text; empty when there is no default.
+        value: Raw text; empty also where there is no default.
         type: ``string``, ``path``, ``bool``, ``int``, ``long`` or ``double``.
         minimum: Lowest value allowed, for numbers.
         maximum: Highest value allowed, for numbers.
+        has_default: Whether there is one, perhaps an empty one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class KnobDefault:
     type: str = "string"
     minimum: float | None = None
     maximum: float | None = None
+    has_default: bool = True
 
 
 class DefaultTable:
@@ -95,9 +98,10 @@ def compiled_in_defaults() -> DefaultTable:
         low, _, high = entry.get("range", ",").partition(",")
         entries[name] = KnobDefault(
             name,
-            entry["default"],
+            entry["default"] or "",
             entry.get("type", "string"),
             _limit(low),
             _limit(high),
+            entry["default"] is not None,
         )
     return DefaultTable(entries)

@@ -111,6 +111,8 @@ class Definitions:
         )
         self.keep_defaults = keep_defaults
         self.prefixes = tuple(each for each in (local_name, subsystem) if each)
+        #: Where text was read from, in order.
+        self.sources: dict[str, None] = {}
         self._table: dict[str, Definition] = {}
 
     def __iter__(self) -> Iterator[Definition]:
@@ -132,6 +134,7 @@ class Definitions:
             keep_defaults=self.keep_defaults,
         )
         other.defaults = self.defaults
+        other.sources = dict(self.sources)
         other._table = dict(self._table)
         return other
 
@@ -179,16 +182,21 @@ class Definitions:
     def assign(self, name: str, value: str, origin: Origin) -> None:
         """Give a name a raw value; references to itself are expanded now.
 
-        A value that equals the compiled-in default is not stored, unless there
-        is another one to replace.
+        A value that equals the compiled-in default of a plain name is not stored,
+        unless there is another one to replace.
         """
         value = expand_self(value, name, self.context(), self.prefixes)
         key = name.lower()
         present = self._table.get(key)
         if present is None and not self.keep_defaults:
-            default = self.defaults.get(name)
-            if default is not None and same_value(default.value, value):
+            default = None if "." in name else self.defaults.get(name)
+            if (
+                default is not None
+                and default.has_default
+                and same_value(default.value, value)
+            ):
                 return
+        self.sources.setdefault(origin.source)
         spelling = name if present is None else present.name
         self._table[key] = Definition(spelling, value, origin)
 

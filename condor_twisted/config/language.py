@@ -192,18 +192,21 @@ class ConfigurationParser:
         self.included: list[str] = []
         """Files and commands that were read on the way, in order."""
 
-    def parse(self, text: str, source: str, depth: int = 0) -> None:
+    def parse(
+        self, text: str, source: str, depth: int = 0, *, first_line: int = 1
+    ) -> None:
         """Read one text.
 
         Args:
             text: Statements.
             source: What errors and origins call the text.
             depth: How deep in includes the text is.
+            first_line: The number of its first line.
 
         Raises:
             ConfigError: A statement is wrong; the error names source and line.
         """
-        self._parse(text, _Place(source, depth))
+        self._parse(text, _Place(source, depth), first_line)
 
     def apply_metaknob(self, category: str, use: str, source: str) -> None:
         """Apply templates, as ``use CATEGORY : USE`` in ``source`` would.
@@ -211,13 +214,15 @@ class ConfigurationParser:
         Raises:
             ConfigError: There is no such template, or it is wrong.
         """
-        self._use(category, use, _Place(source, 1))
+        self._use(category, use, _Place(source, 1, 0))
 
-    def _parse(self, text: str, place: _Place) -> None:
+    def _parse(self, text: str, place: _Place, first_line: int = 1) -> None:
+        self.definitions.sources.setdefault(place.source)
         conditions = ConditionStack()
         here: _HereValue | None = None
         number = 0
-        for number, line in logical_lines(text):
+        for counted, line in logical_lines(text):
+            number = counted - 1 + first_line
             if not line or line.startswith("#"):
                 continue
             at = self._at(place, number)
@@ -357,6 +362,10 @@ class ConfigurationParser:
             self._use(self.definitions.expand(between), rest, at)
         elif keyword == "include":
             self._include(between, self.definitions.expand(rest).strip(), at)
+        elif keyword == "warning" and at.metaknob is not None:
+            self.warnings.append(f"Warning : {self.definitions.expand(rest)}")
+            # Kept for compatibility: in a template it is an assignment, too.
+            self._assign(keyword, rest, at)
         elif keyword == "warning":
             self._warn(self.definitions.expand(rest), at)
         else:
@@ -373,8 +382,6 @@ class ConfigurationParser:
                 raise ConfigError(f"use {category}: does not recognise {use.name}")
             if at.depth + 1 >= _LIMIT_DEPTH:
                 raise ConfigError(f"use {category}: {use.name} is nested too deep")
-            if not metaknob.text:
-                self._warn(f"use {category}: {use.name} has no effect here", at)
             text = apply_arguments(metaknob.text, use.arguments)
             label = f"{metaknob.category}:{metaknob.name}"
             self._parse(text, _Place(at.source, at.depth + 1, at.line, label))

@@ -9,11 +9,23 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from condor_twisted.config.definitions import Found
+from condor_twisted.config.definitions import Definition, Found
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import ConfigError
 
-__all__ = ["describe_settings", "dump_text", "is_secret", "verbose_text"]
+__all__ = [
+    "assignment_text",
+    "comment_text",
+    "describe_settings",
+    "dump_text",
+    "is_secret",
+    "names_by_source",
+    "names_of",
+    "summary_text",
+    "verbose_text",
+]
+
+_LATE_SOURCES: Final = ("<Environment>", "<runtime>", "<Command line>")
 
 _SECRET: Final = re.compile(
     r"PASSWORD(?!_(DIRECTORY|FILE|DOMAIN|AUTH))|PASSPHRASE|SECRET|PRIVATE_KEY"
@@ -28,20 +40,24 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-def _assignment(name: str, value: str) -> str:
+def _indented(value: str, indent: str) -> str:
+    """The lines of a value, trimmed, without those that are blank."""
+    lines = (line.strip() for line in value.split("\n"))
+    return "".join(f"{indent}{line}\n" for line in lines if line)
+
+
+def assignment_text(name: str, value: str) -> str:
     """A value as a statement; several lines become a ``@=`` value."""
     if "\n" not in value:
         return f"{name} = {value}"
-    lines = "".join(f"   {each}\n" for each in value.split("\n"))
-    return f"{name} @=end\n{lines}@end"
+    return f"{name} @=end\n{_indented(value, '   ')}@end"
 
 
-def _comment(label: str, value: str, indent: str) -> str:
+def comment_text(label: str, value: str, indent: str) -> str:
     """A value behind ``#``; several lines are commented one by one."""
     if "\n" not in value:
         return f" # {label}: {value}\n"
-    lines = "".join(f" # {indent}{each}\n" for each in value.split("\n"))
-    return f" # {label}: \n{lines}"
+    return f" # {label}: \n{_indented(value, f' # {indent}')}"
 
 
 def _expanded(settings: Settings, found: Found) -> str:
@@ -52,28 +68,30 @@ def _expanded(settings: Settings, found: Found) -> str:
         return f"(cannot be expanded: {error.problem})"
 
 
-def verbose_text(settings: Settings, name: str, *, raw: bool = False) -> str | None:
+def verbose_text(
+    settings: Settings, name: str, value: str | None, *, raw: bool = False
+) -> str:
     """One knob with value, origin and raw value: ``condor_config_val -verbose``.
 
     Args:
         settings: The reader's settings.
-        name: The knob.
-        raw: Show the raw value only (``-raw -verbose``).
+        name: The knob; the settings have an entry for it.
+        value: What is shown as its value; nothing if ``None``.
+        raw: The value is the raw one, which is not shown again.
 
     Returns:
-        Lines with an empty one at the end; ``None`` if the knob has no value.
+        Lines with an empty one at the end.
     """
     found = settings.find(name)
-    if found is None or not found.value:
-        return None
-    value = found.value if raw else _expanded(settings, found)
-    text = f"{_assignment(found.name, value)}\n # at: {found.origin}\n"
+    assert found is not None, f"{name} has an entry"
+    text = "" if value is None else assignment_text(found.name, value) + "\n"
+    text += f" # at: {found.origin}\n"
     if not raw:
-        text += _comment("raw", f"{found.name} = {found.value}", "  ")
+        text += comment_text("raw", f"{found.name} = {found.value}", "  ")
     return text + "\n"
 
 
-def _names(settings: Settings) -> list[str]:
+def names_of(settings: Settings) -> list[str]:
     """Every name there is, configured or with a compiled-in entry, sorted."""
     names = {
         each.name.lower(): each.name
@@ -85,26 +103,102 @@ def _names(settings: Settings) -> list[str]:
     return [name for _, name in sorted(names.items())]
 
 
+def names_by_source(
+    settings: Settings, *, by_offset: bool = True
+) -> list[tuple[str, list[str]]]:
+    """The configured names, by source and in the order of its lines.
+
+    Sources come in the order in which they were read; what counts more than files,
+    the environment and what was set from afar, comes last. What equals the
+    compiled-in default is left out.
+
+    Args:
+        settings: The configuration.
+        by_offset: Whether names of one template keep its order; else that of the
+            alphabet.
+    """
+    found: dict[str, list[Definition]] = {each: [] for each in settings.sources()}
+    for definition in settings:
+        if not settings.is_default(definition):
+            found.setdefault(definition.origin.source, []).append(definition)
+
+    def place(definition: Definition) -> tuple[int, int, str]:
+        origin = definition.origin
+        offset = (origin.metaknob or "").rpartition("+")[2]
+        counted = int(offset) if by_offset and offset else 0
+        return (origin.line or 0, counted, definition.name.lower())
+
+    late = [each for each in _LATE_SOURCES if each in found]
+    order = [*(each for each in found if each not in late), *late]
+    return [
+        (source, [each.name for each in sorted(found[source], key=place)])
+        for source in order
+        if found[source]
+    ]
+
+
+def summary_text(
+    settings: Settings,
+    version: str,
+    *,
+    detected: bool = False,
+    obsolete_names: frozenset[str] = frozenset(),
+    obsolete_settings: frozenset[str] = frozenset(),
+) -> str:
+    """What files and environment set: ``condor_config_val -summary``.
+
+    Args:
+        settings: A configuration that was read with its defaults kept.
+        version: Whose summary it is, for the first line.
+        detected: Show what was found out about the host, too.
+        obsolete_names: Names to leave out, in upper case.
+        obsolete_settings: ``NAME=VALUE`` to leave out.
+    """
+    text = ""
+    for source, names in names_by_source(settings, by_offset=False):
+        if source == "<Detected>" and not detected:
+            continue
+        lines = ""
+        for name in names:
+            found = settings.exactly(name)
+            assert found is not None, f"{name} was listed"
+            entry = settings.default_of(name)
+            if not found.value and entry is not None and not entry.value:
+                continue
+            setting = f"{name.upper()}={found.value}"
+            if source.startswith("<") or not (
+                name.upper() in obsolete_names or setting in obsolete_settings
+            ):
+                lines += assignment_text(found.name, found.value) + "\n"
+        if lines:
+            text += f"\n#\n# from {source}\n#\n{lines}"
+    return text and f"# condor_config_val {version}\n{text}"
+
+
 def _dumped(
     settings: Settings, name: str, *, expand: bool, default: bool, verbose: bool
 ) -> str:
     found = settings.find(name)
     assert found is not None, f"{name} was listed"
-    entry = settings.default_of(name)
-    default_value = "" if entry is None else entry.value
+    default_value = settings.exact_default(found.name)
     if default:
-        return f"{name} = {default_value}\n"
+        return assignment_text(name, default_value or "") + "\n"
     expanded = _expanded(settings, found)
     value = expanded if expand else found.value
-    text = _assignment(found.name, value) + "\n"
+    several = "\n" in found.value
+    shown = name if expand else found.name
+    text = (assignment_text(shown, value) if several else f"{shown} = {value}") + "\n"
     if verbose:
         text += f" # at: {found.origin}\n"
         if expand:
-            text += _comment("raw", found.value, "    ")
+            text += comment_text("raw", found.value, "    ")
+        elif several:
+            text += comment_text("expanded", expanded, "    ")
         else:
-            text += _comment("expanded", expanded, "    ")
-            if default_value:
-                text += _comment("default", default_value, "    ")
+            # Kept for compatibility: lines that a macro brought are not comments.
+            text += f" # expanded: {expanded}\n"
+        if default_value is not None:
+            text += comment_text("default", default_value, "    ")
     return text
 
 
@@ -131,7 +225,7 @@ def dump_text(
         verbose: Show where each value comes from, too.
     """
     text = f"# Configuration from machine: {machine}\n"
-    names = _names(settings)
+    names = names_of(settings)
     for pattern in patterns or [""]:
         chosen = names
         if pattern:

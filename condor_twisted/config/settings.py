@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar, overload
 
-from condor_twisted.config.defaults import KnobDefault
+from condor_twisted.config.defaults import KnobDefault, same_value
 from condor_twisted.config.definitions import Definition, Definitions, Found, Origin
+from condor_twisted.config.macros import expand
 from condor_twisted.config.surroundings import Surroundings
 from condor_twisted.config.values import (
     read_boolean,
@@ -40,6 +43,8 @@ class Settings:
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions.copy()
+        self._uses: Counter[str] = Counter()
+        self._references: Counter[str] = Counter()
 
     @classmethod
     def from_assignments(
@@ -115,6 +120,27 @@ class Settings:
         """The compiled-in default of a name for this reader."""
         return self._definitions.find_default(name)
 
+    def exactly(self, name: str) -> Definition | None:
+        """The assignment of this very name, without prefixes and defaults."""
+        return self._definitions.exactly(name)
+
+    def is_default(self, definition: Definition) -> bool:
+        """Whether an assignment says what the compiled-in table says anyway."""
+        entry = self._definitions.defaults.for_name(definition.name)
+        return (
+            entry is not None
+            and entry.has_default
+            and same_value(entry.value, definition.value)
+        )
+
+    def exact_default(self, name: str) -> str | None:
+        """The raw default of exactly this name, prefix included, if it has one.
+
+        It is what listings show beside the value of a name.
+        """
+        entry = self._definitions.defaults.get(name)
+        return None if entry is None or not entry.has_default else entry.value
+
     def raw(self, name: str) -> str | None:
         """The value as it was written; ``None`` when there is none or it is empty."""
         return self._definitions.lookup(name) or None
@@ -125,7 +151,54 @@ class Settings:
         Raises:
             ConfigError: A macro function failed, or a macro never ends.
         """
+        if "$" not in text:
+            return text
+        context = self._definitions.context()
+        context.lookup = self._referenced
+        return expand(text, context)
+
+    def expand_uncounted(self, text: str) -> str:
+        """Expand as `expand` does, for somebody who only looks.
+
+        Raises:
+            ConfigError: A macro function failed, or a macro never ends.
+        """
         return self._definitions.expand(text)
+
+    def _referenced(self, name: str) -> str | None:
+        found = self.find(name)
+        if found is None:
+            return None
+        self._references[found.name.lower()] += 1
+        return found.value
+
+    def use_counts(self, name: str) -> tuple[int, int]:
+        """How often somebody asked for a name's value, and another value used it.
+
+        Args:
+            name: The name in full, prefix included.
+        """
+        return self._uses[name.lower()], self._references[name.lower()]
+
+    def statistics(self) -> dict[str, int]:
+        """How large the configuration is, and how much of it is used."""
+        configured = list(self)
+        keys = {each.name.lower() for each in configured}
+        return {
+            "Macros": len(configured),
+            "Used": len(keys & self._uses.keys()),
+            "Referenced": len(keys & self._references.keys()),
+            "Files": len({each.origin.source for each in configured}),
+            "StringBytes": sum(
+                len(each.name) + len(each.value) + 2 for each in configured
+            ),
+            "TablesBytes": sum(map(sys.getsizeof, configured)),
+            "Sorted": len(configured),
+        }
+
+    def sources(self) -> list[str]:
+        """Where the configuration was read from, in order."""
+        return list(self._definitions.sources)
 
     def source_of(self, name: str) -> str | None:
         """Where a name's value comes from, as ``condor_config_val -verbose`` says it.
@@ -160,6 +233,7 @@ class Settings:
         found = self.find(name)
         if found is None or not found.value:
             return default
+        self._uses[found.name.lower()] += 1
         if "$" not in found.value:
             return found.value
         try:

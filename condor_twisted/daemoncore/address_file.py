@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.file_owner import give_to_directory_owner
-from condor_twisted.daemoncore.logs import has_log_directory
+from condor_twisted.daemoncore.log_setup import has_log_directory
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["AddressFile", "AddressFiles", "replace_file"]

@@ -6,7 +6,6 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: handle_...``,
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from condor_twisted.constants.commands import Command
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore.command_table import command
-from condor_twisted.errors import ConfigError, MalformedMessage, SecurityError
+from condor_twisted.errors import MalformedMessage, SecurityError
 from condor_twisted.protocols.requests import CommandRequest
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["BuiltinCommands"]
 
 _ADMINISTRATOR: Final = Permission.ADMINISTRATOR
-_MAX_KNOB_NAME: Final = 1024
-#: Knobs whose values are secrets, or say where they are.
-_SECRET_KNOB = re.compile(r"PASSWORD|KEY|TOKEN|SECRET", re.IGNORECASE)
 
 
 class BuiltinCommands:
@@ -141,61 +137,6 @@ class BuiltinCommands:
         for each in (times[0], now, now, times[3]):
             writer.put_int(each)
         request.reply(writer.end_of_message())
-
-    @command(
-        Command.DC_CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=4096,
-        also_asks=(_ADMINISTRATOR,),
-    )
-    @command(
-        Command.CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=4096,
-        also_asks=(_ADMINISTRATOR,),
-    )
-    def config_val(self, request: CommandRequest) -> None:
-        """Answer the value of one knob, and for DC_CONFIG_VAL where it is from."""
-        reader = request.reader()
-        name = reader.get_string()
-        reader.end_of_message()
-        writer = request.writer()
-        long_form = request.command == Command.DC_CONFIG_VAL
-        if name.startswith("?"):
-            query = name.partition(":")[0]
-            writer.put_string(f"!error:unsup:1: '{query[:64]}' is not supported")
-            request.reply(writer.end_of_message())
-            return
-        value = None
-        if len(name) <= _MAX_KNOB_NAME and (
-            not _SECRET_KNOB.search(name) or request.holds(_ADMINISTRATOR)
-        ):
-            value = self._value(name)
-        if value is None:
-            if long_form:
-                writer.put_nullstr(None)
-            else:
-                writer.put_string("Not defined")
-        elif not long_form:
-            writer.put_string(value)
-        else:
-            found = self._daemon.settings.find(name)
-            assert found is not None, "what has a value was found"
-            default = self._daemon.settings.default_of(name)
-            writer.put_nullstr(value)
-            writer.put_string(f"{found.name.upper()} = {found.value}")
-            writer.put_string(str(found.origin))
-            writer.put_nullstr(default.value if default and default.value else None)
-            writer.put_string("1 / 1")
-        request.reply(writer.end_of_message())
-
-    def _value(self, name: str) -> str | None:
-        try:
-            return self._daemon.settings.text(name)
-        except ConfigError:
-            return None
 
     def _soon(self, number: int) -> None:
         """Act when the peer's connection has been dealt with."""

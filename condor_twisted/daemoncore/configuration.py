@@ -108,6 +108,7 @@ class ConfigurationRequest:
         evaluate: The evaluator for expressions.
         search_order: Where to look when nothing names a file.
         keep_defaults: Keep assignments that equal the compiled-in default.
+        checked: Refuse values that make no sense; who only shows them need not.
     """
 
     subsystem: str
@@ -120,6 +121,7 @@ class ConfigurationRequest:
     evaluate: Evaluate = evaluate_expression
     search_order: tuple[str, ...] = SEARCH_ORDER
     keep_defaults: bool = False
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ class _Reading:
         if embedded:
             self._without_directories()
         settings = Settings(self._definitions)
-        self._check(settings)
+        if self._request.checked:
+            self._check(settings)
         return Configuration(
             settings,
             self._root,
@@ -263,6 +266,11 @@ class _Reading:
         if re.match(r"[0-9]+(\.[0-9]+){3}\Z", interface):
             specials["IPV4_ADDRESS"] = specials["IP_ADDRESS"] = interface
             specials["IP_ADDRESS_IS_IPV6"] = "false"
+            specials.pop("IPV6_ADDRESS", None)
+        for family in ("4", "6"):
+            enabled = self._text(f"ENABLE_IPV{family}").lower()
+            if enabled.startswith(("f", "0")):
+                specials.pop(f"IPV{family}_ADDRESS", None)
         domain = self._definitions.lookup("DEFAULT_DOMAIN_NAME")
         if domain and "." not in specials["FULL_HOSTNAME"]:
             specials["FULL_HOSTNAME"] += "." + self._definitions.expand(domain)
@@ -396,7 +404,7 @@ class _Reading:
                 continue
             name = variable[len(_PREFIX) :].rstrip()
             if _NAME.match(name):
-                self._definitions.assign(name, value.strip(), Origin(ENVIRONMENT))
+                self._definitions.assign(name, value.lstrip(), Origin(ENVIRONMENT))
             elif name:
                 self._parser.warnings.append(
                     f"{variable} in the environment is ignored: not a valid name"
@@ -405,8 +413,12 @@ class _Reading:
     def _read_remote(self) -> None:
         if self._remote is None:
             return
-        for each in self._remote.load(Settings(self._definitions)):
-            self._parser.parse(each.text, each.source)
+        settings = Settings(self._definitions)
+        given = settings.with_assignments(dict(self._request.assignments))
+        for each in self._remote.load(given):
+            # A line that is in no file is line 0, as HTCondor counts.
+            first = 0 if each.source.startswith("<") else 1
+            self._parser.parse(each.text, each.source, first_line=first)
 
     def _read_assignments(self) -> None:
         for name, value in self._request.assignments:

@@ -8,7 +8,9 @@ from condor_twisted.classad.expressions import (
     check_expression,
     parse_constraint,
 )
+from condor_twisted.classad.full_values import ComposedValue, evaluate_full
 from condor_twisted.classad.literals import ERROR, UNDEFINED
+from condor_twisted.classad.printing import Form
 from condor_twisted.config.arithmetic import Evaluated, Unparsed, evaluate_arithmetic
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 
@@ -41,6 +43,10 @@ def evaluate_expression(text: str) -> Evaluated:
     if value is UNDEFINED or value is ERROR:
         return Unparsed("undefined" if value is UNDEFINED else "error")
     if isinstance(value, OtherValue):
-        return Unparsed(text)
+        composed = evaluate_full(data, {}, 0)
+        if not isinstance(composed, ComposedValue):
+            return Unparsed(text)
+        shown = composed.expression.spelled(Form.NEW)
+        return Unparsed(shown.decode("utf-8", "surrogateescape"))
     assert isinstance(value, (bool, int, float, str)), "the other literals"
     return value

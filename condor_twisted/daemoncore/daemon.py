@@ -46,10 +46,13 @@ from condor_twisted.daemoncore.addresses import announced_address
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
+from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
 from condor_twisted.daemoncore.facilities import Facility, end_all
 from condor_twisted.daemoncore.hung_children import ChildCommands
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
 from condor_twisted.daemoncore.list_addresses import ListAddresses
+from condor_twisted.daemoncore.log_commands import LogCommands
+from condor_twisted.daemoncore.log_setup import LogCare, reopen_logs
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.opening import open_command_ports
 from condor_twisted.daemoncore.own_process import (
@@ -59,6 +62,7 @@ from condor_twisted.daemoncore.own_process import (
     settle_in,
 )
 from condor_twisted.daemoncore.parent import Parent
+from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
@@ -108,6 +112,8 @@ class Daemon(HasRuntime, MultiService):
         interface: The address to bind; what the settings say by default.
         address_file: Where to write the address file, besides the one that the
             settings name.
+        remote_configuration: Keeps what is set from afar, for whoever loads the
+            settings; without it nothing can be set.
     """
 
     #: Whose knobs these are; a subclass says its own.
@@ -124,6 +130,7 @@ class Daemon(HasRuntime, MultiService):
         port: int | None = None,
         interface: str | None = None,
         address_file: str | None = None,
+        remote_configuration: RemoteConfiguration | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.settings = self._own(settings)
@@ -163,6 +170,7 @@ class Daemon(HasRuntime, MultiService):
         self.announce: Callable[[str], object] | None = None
         #: Where this process logs, if that is not for twistd to say.
         self.log_observer: CondorLogObserver | None = None
+        self.remote_configuration = remote_configuration
         if self.ad_type is not None:
             self.facilities.append(Advertiser(self))
         self._load_settings = load_settings
@@ -176,8 +184,15 @@ class Daemon(HasRuntime, MultiService):
         self._accept_pause: IDelayedCall | None = None
         self._reconfigure_wanted = False
         self._list_addresses: ListAddresses | None = None
+        self._log_care: LogCare | None = None
         self._tokens = TokenCommands(self)
-        builtins = (BuiltinCommands(self), ChildCommands(self.runtime), self._tokens)
+        builtins = (
+            BuiltinCommands(self),
+            ConfigurationCommands(self),
+            LogCommands(self),
+            ChildCommands(self.runtime),
+            self._tokens,
+        )
         for builtin in builtins:
             for registration in declared_commands(builtin):
                 self.table.add(registration)
@@ -299,7 +314,10 @@ class Daemon(HasRuntime, MultiService):
             CannotListenError: The port is taken.
         """
         if self.log_observer is not None:
-            self.log_observer.write("\n".join(banner(self.settings)))
+            observer = self.log_observer
+            lines = banner(self.settings, observer.last_touched_unix)
+            observer.write("\n".join(lines))
+            observer.write(f"Daemon Log is logging: {observer.flags.describe()}")
         try:
             self._open()
         except (ConfigError, CannotListenError, OSError) as error:
@@ -430,6 +448,8 @@ class Daemon(HasRuntime, MultiService):
             if timer is not None and timer.active():
                 timer.cancel()
         self._housekeeping = self._accept_pause = None
+        if self._log_care is not None:
+            self._log_care.stop()
         if server is not None:
             server.close()
         closing = [each.close() for each in (opener, ports) if each is not None]
@@ -455,6 +475,9 @@ class Daemon(HasRuntime, MultiService):
         flags = DebugFlags.from_settings(self.settings)
         if self.log_observer is not None:
             self.log_observer.flags = flags
+            if self._log_care is None:
+                self._log_care = LogCare(self.log_observer, self.reactor)
+            self._log_care.start(self.settings)
         if self.server is not None:
             self.server.log_commands = flags.wants("D_COMMAND")
 
@@ -507,6 +530,8 @@ class Daemon(HasRuntime, MultiService):
             security.reconfigure(self.settings)
             try:
                 self.reconfigured()
+                if self.log_observer is not None:
+                    reopen_logs(self.log_observer, self.settings)
             except Exception:
                 security.reconfigure(old)
                 raise

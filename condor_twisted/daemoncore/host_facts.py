@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from condor_twisted.daemoncore.system_names import release_name, system_names
+
 __all__ = ["HostFacts"]
 
 _ADDRESS_PROBES: Final = (
@@ -40,6 +42,7 @@ class HostFacts:
         memory_mebibytes: Physical memory.
         system: What ``uname`` says: sysname, nodename, release, version, machine.
         python: Path of a Python 3 interpreter.
+        release: The long name of the system's release; empty to say nothing of it.
     """
 
     hostname: str = "localhost"
@@ -60,6 +63,7 @@ class HostFacts:
         default=("Linux", "localhost", "", "", "x86_64")
     )
     python: str | None = None
+    release: str = ""
 
     @classmethod
     def detect(cls, *, resolve: bool = True) -> HostFacts:
@@ -82,7 +86,7 @@ class HostFacts:
             hostname=hostname.partition(".")[0],
             full_hostname=_full_hostname(hostname) if resolve else hostname,
             ipv4_address=_outgoing_address(*_ADDRESS_PROBES[0]) or "127.0.0.1",
-            ipv6_address=_outgoing_address(*_ADDRESS_PROBES[1]),
+            ipv6_address=_outgoing_address(*_ADDRESS_PROBES[1]) or _ipv6_loopback(),
             user_name=user_name,
             user_home=user_home,
             condor_home=condor_home,
@@ -101,6 +105,7 @@ class HostFacts:
                 uname.machine,
             ),
             python=_python(),
+            release=release_name(),
         )
 
     def detected(self) -> Iterator[tuple[str, str]]:
@@ -120,11 +125,12 @@ class HostFacts:
             ("DETECTED_PHYSICAL_CPUS", str(self.cpu_count)),
             ("DETECTED_CORES", str(self.cpu_count)),
             ("DETECTED_CPUS", str(self.cpu_count)),
-            ("DETECTED_CPUS_LIMIT", str(self.cpu_count)),
         )
         names = ("SYSNAME", "NODENAME", "RELEASE", "VERSION", "MACHINE")
         for name, value in zip(names, self.system, strict=True):
             yield f"UTSNAME_{name}", value
+        if self.release:
+            yield from system_names(self.release)
         if self.python is not None:
             yield "PYTHON3", self.python
 
@@ -180,6 +186,16 @@ def _outgoing_address(family: int, probe: str) -> str | None:
             return address
     except OSError:
         return None
+
+
+def _ipv6_loopback() -> str | None:
+    """The loopback address, where there is any IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probing:
+            probing.bind(("::1", 0))
+    except OSError:
+        return None
+    return "::1"
 
 
 def _cpu_count() -> int:

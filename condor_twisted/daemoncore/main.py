@@ -39,9 +39,11 @@ from condor_twisted.daemoncore.configuration import (
 )
 from condor_twisted.daemoncore.daemon import Daemon
 from condor_twisted.daemoncore.dynamic_directories import make_dynamic_directories
-from condor_twisted.daemoncore.logs import CondorLogObserver, has_log_directory
+from condor_twisted.daemoncore.log_setup import has_log_directory
+from condor_twisted.daemoncore.logs import CondorLogObserver
 from condor_twisted.daemoncore.pid_file import PidFile, read_pid_file, stop_process
 from condor_twisted.daemoncore.process_logs import log_assignments, open_process_logs
+from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.daemoncore.systemd import find_systemd
 from condor_twisted.errors import ConfigError
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
@@ -164,13 +166,17 @@ class _Process:
         self._line = line
         self._background = background
         self._request = configuration_request(daemon.subsystem, line)
+        self._remote = RemoteConfiguration(daemon.subsystem)
+
+    def _read(self) -> Configuration:
+        return read_configuration(self._request, self._remote)
 
     def run(self, more: dict[str, Any]) -> int:
         """Start, serve, and stop; the exit status."""
         line = self._line
         if self._request.file is not None:
             os.environ["CONDOR_CONFIG"] = self._request.file
-        configuration = read_configuration(self._request)
+        configuration = self._read()
         if line.kill_file is not None:
             self._stop_other(configuration.settings, line.kill_file)
             return 0
@@ -202,13 +208,13 @@ class _Process:
         if line.dynamic_directories and make_dynamic_directories(
             settings, os.getpid(), os.environ
         ):
-            configuration = read_configuration(self._request)
+            configuration = self._read()
             settings = configuration.settings
         named = log_assignments(settings, line)
         if named:
             assignments = (*self._request.assignments, *named)
             self._request = replace(self._request, assignments=assignments)
-            configuration = read_configuration(self._request)
+            configuration = self._read()
         return configuration
 
     def _open_logs(self, settings: Settings) -> list[CondorLogObserver]:
@@ -230,8 +236,9 @@ class _Process:
         made = self._daemon(
             settings,
             reactor,
-            load_settings=lambda: read_configuration(self._request).settings,
+            load_settings=lambda: self._read().settings,
             port=line.port,
+            remote_configuration=self._remote,
             **more,
         )
         made.log_observer = observers[0] if observers else None

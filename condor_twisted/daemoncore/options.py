@@ -29,7 +29,8 @@ from condor_twisted.daemoncore.configuration import (
     read_configuration,
 )
 from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.logs import open_log
+from condor_twisted.daemoncore.log_setup import open_log
+from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.errors import ConfigError
 
 __all__ = ["DaemonOptions", "make_service", "port_number"]
@@ -73,6 +74,7 @@ class DaemonOptions(usage.Options):
         super().__init__()  # type: ignore[no-untyped-call]
         self.assignments: list[tuple[str, str]] = []
         self._configuration: Configuration | None = None
+        self._remote: RemoteConfiguration | None = None
 
     def opt_set(self, assignment: str) -> None:
         """One configuration assignment, KNOB=VALUE; may be repeated."""
@@ -123,12 +125,21 @@ class DaemonOptions(usage.Options):
             ConfigError: It cannot be used.
         """
         if self._configuration is None:
-            self._configuration = read_configuration(self.request())
+            self._configuration = read_configuration(
+                self.request(), self.remote_configuration
+            )
         return self._configuration
+
+    @property
+    def remote_configuration(self) -> RemoteConfiguration:
+        """What is set from afar, from the first reading of the configuration on."""
+        if self._remote is None:
+            self._remote = RemoteConfiguration(self.subsystem)
+        return self._remote
 
     def load_settings(self) -> Settings:
         """The settings, read anew."""
-        return read_configuration(self.request()).settings
+        return read_configuration(self.request(), self.remote_configuration).settings
 
     def fail(self, error: BaseException, status: int = 1) -> NoReturn:
         """End the process with one line on standard error."""
@@ -185,6 +196,7 @@ def make_service(
             port=options["port"],
             interface=options["interface"],
             address_file=options["address-file"],
+            remote_configuration=options.remote_configuration,
             **arguments,
         )
     except (ConfigError, OSError) as error:

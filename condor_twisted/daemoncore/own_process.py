@@ -6,9 +6,11 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: dc_main, check_core_fi
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,6 +24,10 @@ SPARE_DESCRIPTORS_COUNT: Final = 50
 #: How many descriptors a daemon asks for when nobody says a number.
 DESCRIPTORS_COUNT: Final = 10_240
 _STARS: Final = "*" * 54
+_SUBSYSTEMS: Final = {
+    **{"MASTER": 1, "COLLECTOR": 2, "NEGOTIATOR": 3, "SCHEDD": 4, "SHADOW": 5},
+    **{"STARTD": 6, "STARTER": 7, "SHARED_PORT": 10, "DAEMON": 11},
+}
 
 
 def descriptor_limit() -> float:
@@ -87,14 +93,21 @@ def settle_in(settings: Settings) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def banner(settings: Settings) -> Iterator[str]:
-    """The lines that a daemon's log begins with; tools look for some of them."""
+def banner(settings: Settings, last_touched_unix: float | None = None) -> Iterator[str]:
+    """The lines that a daemon's log begins with; tools look for some of them.
+
+    Args:
+        settings: The daemon's settings.
+        last_touched_unix: When its log was changed last, before it was opened.
+    """
     name = settings.subsystem
     user = os.getuid() if hasattr(os, "getuid") else 0
     yield _STARS
     yield f"** condor_{name.lower()} (CONDOR_{name}) STARTING UP"
     yield f"** {os.path.abspath(sys.argv[0] or sys.executable)}"
-    yield f"** SubsystemInfo: name={name} type={name} class=DAEMON(1)"
+    kind = name if name in _SUBSYSTEMS else "DAEMON"
+    number = _SUBSYSTEMS[kind]
+    yield f"** SubsystemInfo: name={name} type={kind}({number}) class=DAEMON(1)"
     yield (
         f"** Configuration: subsystem:{name} local:{settings.local_name or '<NONE>'} "
         "class:DAEMON"
@@ -102,7 +115,23 @@ def banner(settings: Settings) -> Iterator[str]:
     yield f"** {ANNOUNCED_VERSION}"
     yield f"** {ANNOUNCED_PLATFORM}"
     yield f"** PID = {os.getpid()} RealUID = {user}"
+    if last_touched_unix is None:
+        reason = os.strerror(errno.ENOENT)
+        yield f"** Log last touched time unavailable ({reason})"
+    else:
+        touched = time.localtime(last_touched_unix)
+        clock = time.strftime("%H:%M:%S", touched)
+        yield f"** Log last touched {touched.tm_mon}/{touched.tm_mday} {clock}"
     yield _STARS
+    files = [each for each in settings.sources() if not each.startswith("<")]
+    if files:
+        yield f"Using config source: {files[0]}"
+    if len(files) > 1:
+        yield "Using local config sources: "
+        yield from (f"   {each}" for each in files[1:])
+    counts = settings.statistics()
+    names = ("Macros", "Sorted", "StringBytes", "TablesBytes")
+    yield "config " + ", ".join(f"{each} = {counts[each]}" for each in names)
 
 
 def farewell(settings: Settings, status: int = 0) -> str:

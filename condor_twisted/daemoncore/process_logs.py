@@ -6,20 +6,13 @@ Source: ``src/condor_utils/dprintf_config.cpp: dprintf_config, dprintf_set_tool_
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable
 from typing import Final
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.command_line import CommandLine
-from condor_twisted.daemoncore.logs import (
-    CondorLogObserver,
-    DebugFlags,
-    RotatingLog,
-    log_path,
-    open_log,
-)
+from condor_twisted.daemoncore.log_files import RotatingLog, StreamLog
+from condor_twisted.daemoncore.log_setup import log_path, open_log
+from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.errors import ConfigError
 
 __all__ = ["TerminalLog", "log_assignments", "open_process_logs"]
@@ -27,26 +20,11 @@ __all__ = ["TerminalLog", "log_assignments", "open_process_logs"]
 _STANDARD_ERROR: Final = 2
 
 
-class TerminalLog(RotatingLog):
+class TerminalLog(StreamLog):
     """Standard error in place of a log file."""
 
     def __init__(self, descriptor: int = _STANDARD_ERROR) -> None:
-        super().__init__("")
-        self._descriptor = descriptor
-
-    def open(self) -> None:
-        """It is open already."""
-
-    def close(self) -> None:
-        """It stays open."""
-
-    def write(self, data: bytes, header: Callable[[], str] = str) -> None:
-        """Write one record; where nobody takes it, it is lost."""
-        with contextlib.suppress(OSError):
-            os.write(self._descriptor, data)
-
-    def touch(self) -> None:
-        """There is no file."""
+        super().__init__(descriptor)
 
 
 def log_assignments(

@@ -82,8 +82,8 @@ def settable_levels(settings: Settings, key: str) -> tuple[Permission, ...]:
     """
     levels: list[Permission] = []
     for permission in Permission:
-        if permission.name == "ALLOW":
-            continue
+        if permission.name in ("ALLOW", "DEFAULT", "CLIENT"):
+            continue  # everybody and nobody hold these
         patterns = settings.words(f"SETTABLE_ATTRS_{permission.name}")
         if any(fnmatch.fnmatchcase(key.upper(), each.upper()) for each in patterns):
             levels.append(permission)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, fail
@@ -19,6 +19,7 @@ from condor_twisted.security.negotiation import CommandStart, Established, conne
 from condor_twisted.security.peer import Peer, Transport, raw_peer
 from condor_twisted.security.sessions import SecuritySession
 from condor_twisted.security.steps import LimitTime
+from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.stream_frames import StreamFramer
@@ -129,12 +130,49 @@ class ClientChannel:
             `PeerClosed`, `HandshakeTimedOut`, or what the bytes are: a
             `RemoteProtocolError`. Cancelling it closes the connection.
         """
+        return self._wait_for(self.channel.receive_one, timeout_seconds)
+
+    def receive_raw(
+        self, count_bytes: int, timeout_seconds: float = ANSWER_SECONDS
+    ) -> Deferred[bytes]:
+        """Wait for bytes outside of messages, as the data of files are.
+
+        Args:
+            count_bytes: The most to take.
+            timeout_seconds: How long the first of them may take.
+
+        Returns:
+            A `Deferred` of at least one byte, as it is on the stream; it fails as
+            `receive_message` does.
+        """
+
+        def take(receiver: Callable[[bytes], object]) -> bytes | None:
+            return self.channel.receive_raw(count_bytes, receiver)
+
+        return self._wait_for(take, timeout_seconds).addCallback(
+            lambda reader: reader.get_bytes(reader.remaining)
+        )
+
+    @property
+    def allows_raw(self) -> bool:
+        """Whether the data of files stand outside of messages."""
+        return self.channel.allows_raw
+
+    def raw_cipher(self) -> CfbCipher | None:
+        """What encrypts the data of one file that stand outside of messages."""
+        return self.channel.raw_cipher()
+
+    def _wait_for(
+        self,
+        take: Callable[[Callable[[bytes], object]], bytes | None],
+        timeout_seconds: float,
+    ) -> Deferred[MessageReader]:
         if self._waiting is not None or self._driver is not None:
             return fail(LocalProtocolError("somebody waits for a message already"))
         outcome: Deferred[MessageReader] = Deferred(self._receive_cancelled)
         self._waiting = outcome
         try:
-            message = self.channel.receive_one(self._received)
+            message = take(self._received)
         except Exception:
             self._waiting = None
             self.channel.abort()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -21,11 +21,20 @@ class OutgoingParts:
 
     Which piece is the last is known only when there is no further one, and a frame
     cannot be empty; so each piece waits for its successor.
+
+    Args:
+        parts: The pieces.
+        encode: For bytes outside of any message: what they look like on the stream.
     """
 
-    __slots__ = ("_held", "_iterator", "_rest", "done", "waits")
+    __slots__ = ("_held", "_iterator", "_rest", "done", "encode", "waits")
 
-    def __init__(self, parts: Iterable[bytes]) -> None:
+    def __init__(
+        self,
+        parts: Iterable[bytes],
+        encode: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        self.encode = encode
         self._iterator: Iterator[bytes] = iter(parts)
         self._held = b""
         self._rest = memoryview(b"")

@@ -41,7 +41,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from condor_twisted.errors import PeerClosed
+from condor_twisted.errors import LocalProtocolError, PeerClosed
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
 from condor_twisted.protocols.message_parts import PART_BYTES, OutgoingParts
 from condor_twisted.protocols.protections import protection_for
@@ -93,6 +93,7 @@ class ReliSockProtocol:
         "_framer",
         "_parts",
         "_producing",
+        "_raw_wanted",
         "_reading_paused",
         "_receiver_once",
         "_sweep",
@@ -138,6 +139,7 @@ class ReliSockProtocol:
         self._write_deadline = NEVER
         self._unwatched_bytes = 0
         self._producing = False
+        self._raw_wanted = 0
         self._closing = False
         self._parts: deque[OutgoingParts] = deque()
         self._turn: IDelayedCall | None = None
@@ -230,7 +232,7 @@ class ReliSockProtocol:
         Raises:
             RemoteProtocolError: If what has come is no message.
         """
-        message = self._framer.next_message()
+        message = self._next()
         if message is None:
             self._receiver_once = receiver
             self.receiver = self._give_one
@@ -238,10 +240,43 @@ class ReliSockProtocol:
                 self._resume_reading()
         return message
 
+    def receive_raw(
+        self, count_bytes: int, receiver: Callable[[bytes], object]
+    ) -> bytes | None:
+        """Bytes that stand outside of messages, as the data of files do.
+
+        Args:
+            count_bytes: The most to take, at least 1.
+            receiver: Gets them when they come, if there are none now.
+
+        Returns:
+            Some of them as they are on the stream, or ``None``.
+
+        Raises:
+            LocalProtocolError: If no such bytes exist on this stream.
+        """
+        data = self._framer.take_raw(count_bytes)
+        if data:
+            return data
+        self._raw_wanted = count_bytes
+        return self.receive_one(receiver)
+
+    @property
+    def allows_raw(self) -> bool:
+        """Whether the data of files stand outside of messages."""
+        protection = self._framer.protection
+        return protection is None or protection.allows_raw
+
+    def raw_cipher(self) -> CfbCipher | None:
+        """What encrypts the data of one file that stand outside of messages."""
+        protection = self._framer.protection
+        return None if protection is None else protection.raw_cipher()
+
     def stop_receiving(self) -> None:
         """Nobody wants a message for now."""
         self.receiver = None
         self._receiver_once = None
+        self._raw_wanted = 0
 
     def raise_limits(self, message_bytes: int | None = None) -> None:
         """Allow the peer, now authorized, messages of full size, or of this one."""
@@ -262,6 +297,16 @@ class ReliSockProtocol:
         if protection is not None:
             self._framer.enable_protection(protection)
 
+    def _next(self) -> bytes | None:
+        """The next message, or the raw bytes that are wanted instead."""
+        if not self._raw_wanted:
+            return self._framer.next_message()
+        data = self._framer.take_raw(self._raw_wanted)
+        if not data:
+            return None
+        self._raw_wanted = 0
+        return data
+
     def _give_one(self, message: bytes) -> None:
         receiver, self._receiver_once = self._receiver_once, None
         self.receiver = None
@@ -277,7 +322,7 @@ class ReliSockProtocol:
                 if delivered == MESSAGES_PER_TURN:
                     self._take_turn_later()
                     return
-                message = framer.next_message()
+                message = self._next()
                 if message is None:
                     break
                 delivered += 1
@@ -346,13 +391,34 @@ class ReliSockProtocol:
             ``parts`` raised (then the connection is aborted: the peer must not take
             half a message for a whole one).
         """
+        return self._queue(OutgoingParts(parts))
+
+    def _queue(self, queued: OutgoingParts) -> Deferred[None]:
         if not self.is_open:
             return fail(PeerClosed("the connection has ended"))
-        queued = OutgoingParts(parts)
         self._parts.append(queued)
         if len(self._parts) == 1:
             self._write_parts()
         return queued.done
+
+    def send_raw(self, parts: Iterable[bytes]) -> Deferred[None]:
+        """Send bytes outside of any message, as the data of one file are sent.
+
+        Args:
+            parts: Pieces, as for `send_parts`.
+
+        Returns:
+            A `Deferred`, as that of `send_parts`.
+
+        Raises:
+            LocalProtocolError: If no such bytes exist on this stream.
+        """
+        if not self.allows_raw:
+            raise LocalProtocolError("no raw bytes exist on an AES-GCM stream")
+        cipher = self.raw_cipher()
+        return self._queue(
+            OutgoingParts(parts, bytes if cipher is None else cipher.encrypt)
+        )
 
     def lose(self) -> None:
         """Close when everything queued is out; a peer that does not read is dropped."""
@@ -400,9 +466,9 @@ class ReliSockProtocol:
             try:
                 part = queued.next_part()
                 if part is None:
-                    pieces = self._framer.frame_pieces(queued.last_part(), True)
+                    pieces = self._pieces(queued, queued.last_part(), last=True)
                 elif part:
-                    pieces = self._framer.frame_pieces(part, False)
+                    pieces = self._pieces(queued, part, last=False)
                 else:
                     if queued.waits:
                         self._take_turn_later()
@@ -419,6 +485,13 @@ class ReliSockProtocol:
                 queued.end(None)
         if self._closing and not self._parts:
             self._close()
+
+    def _pieces(
+        self, queued: OutgoingParts, part: bytes, *, last: bool
+    ) -> tuple[bytes, ...]:
+        if queued.encode is not None:
+            return (queued.encode(part),)
+        return self._framer.frame_pieces(part, last)
 
     def _take_turn_later(self) -> None:
         """Let the reactor serve others first."""

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import LocalProtocolError, MalformedMessage
+from condor_twisted.protocols.files import FileSender, SendingChannel
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.ciphers import CfbCipher
@@ -150,6 +151,18 @@ class CommandRequest:
         if self.channel is None:
             return fail(LocalProtocolError("a datagram is never answered"))
         return self.channel.send_parts(parts)
+
+    def file_sender(self) -> FileSender:
+        """Sends files, and items around them, as the answer.
+
+        Raises:
+            LocalProtocolError: The command came by UDP, where nothing is answered.
+        """
+        if self.channel is None:
+            raise LocalProtocolError("a datagram is never answered")
+        if not isinstance(self.channel, SendingChannel):
+            raise LocalProtocolError("no files can be sent on this channel")
+        return FileSender(self.channel, self.writer)
 
     def keep_open(self) -> None:
         """Serve further commands on this connection (update sockets)."""

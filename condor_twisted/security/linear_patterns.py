@@ -205,6 +205,11 @@ class LinearPattern:
             for at in range(0, len(slots), 2)
         )
 
+    @property
+    def steps_count(self) -> int:
+        """How much a character may cost, as the number of the pattern's parts."""
+        return len(self._program)
+
     def __repr__(self) -> str:
         return f"<LinearPattern {self.text!r}>"
 

@@ -20,6 +20,17 @@ COMMANDS: Final = (
     ("status", "condor_twisted.tools.status.command", "show what a collector knows"),
     ("advertise", "condor_twisted.tools.advertise", "tell a collector of ads"),
     (
+        "config-val",
+        "condor_twisted.tools.config_val.command",
+        "show or change configurations",
+    ),
+    ("fetch-log", "condor_twisted.tools.fetch_log", "fetch a daemon's log"),
+    ("off", "condor_twisted.tools.off", "turn daemons off"),
+    ("on", "condor_twisted.tools.on", "turn daemons on"),
+    ("reconfig", "condor_twisted.tools.reconfig", "have configurations read again"),
+    ("restart", "condor_twisted.tools.restart", "restart daemons"),
+    ("who", "condor_twisted.tools.who.command", "show this host's jobs and daemons"),
+    (
         "ping",
         "condor_twisted.tools.ping.command",
         "ask a daemon whether it would do something for us, and why not",

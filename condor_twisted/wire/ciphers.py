@@ -82,6 +82,10 @@ class FrameProtection(Protocol):
         """Whether bytes outside of frames may follow, as file data do."""
         ...
 
+    def raw_cipher(self) -> CfbCipher | None:
+        """What encrypts bytes outside of frames: one cipher for each file."""
+        ...
+
     @property
     def wants_transcript(self) -> bool:
         """Whether ``start`` needs the digests of what went in clear."""
@@ -181,6 +185,9 @@ class AesGcmProtection:
     def growth_bytes(self) -> int:
         """How much longer than its content the next sent frame's body will be."""
         return _TAG_BYTES if self._send_count else _IV_BYTES + _TAG_BYTES
+
+    def raw_cipher(self) -> None:
+        """Bytes outside of frames are clear, where there are any."""
 
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Bind the stream to what went over it in clear.
@@ -300,6 +307,9 @@ class Md5Protection:
     def __repr__(self) -> str:
         """Name the algorithm."""
         return "<Md5Protection MD5>"
+
+    def raw_cipher(self) -> None:
+        """Bytes outside of frames are clear, where there are any."""
 
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""
@@ -443,6 +453,10 @@ class CfbProtection:
         """Name the algorithms."""
         mac = "" if self._integrity is None else " MD5"
         return f"<CfbProtection {self._cipher.algorithm}{mac}>"
+
+    def raw_cipher(self) -> CfbCipher:
+        """The cipher for the bytes of one file, at the start of its keystreams."""
+        return self._cipher.for_message()
 
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""

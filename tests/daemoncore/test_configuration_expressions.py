@@ -34,7 +34,9 @@ class EvaluateTests(SynchronousTestCase):
             ("real(1)", 1.0),
             ("int(undefined)", Unparsed("undefined")),
             ('int("x")', Unparsed("error")),
-            ("{1,2}", Unparsed("{1,2}")),
+            ("{1,2}", Unparsed("{ 1,2 }")),
+            ('split("a b")', Unparsed('{ "a","b" }')),
+            ("[a = 1]", Unparsed("[ a = 1 ]")),
         ):
             self.assertEqual(evaluate_expression(text), expected, text)
 

@@ -119,10 +119,17 @@ class RecordedTests(SynchronousTestCase):
         settings = configuration.settings
         names = [each for each in arguments if not each.startswith("-")]
         if "-dump" not in arguments:
-            texts = [
-                verbose_text(settings, name, raw="-raw" in arguments) for name in names
-            ]
-            return "".join(text or "" for text in texts)
+            raw = "-raw" in arguments
+            return "".join(
+                verbose_text(
+                    settings,
+                    name,
+                    settings.raw(name) if raw else settings.text(name),
+                    raw=raw,
+                )
+                for name in names
+                if settings.defined(name)
+            )
         return dump_text(
             settings,
             names,

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.daemoncore.address_file import replace_file
 from condor_twisted.daemoncore.file_owner import give_to_directory_owner
-from condor_twisted.daemoncore.logs import RotatingLog
+from condor_twisted.daemoncore.log_files import RotatingLog
 
 
 class _Owner:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.log_files import RotatingLog
+from condor_twisted.daemoncore.log_setup import log_path, open_log
 from condor_twisted.daemoncore.logs import (
     CondorLogObserver,
     DebugFlags,
-    RotatingLog,
-    log_path,
-    open_log,
 )
 from condor_twisted.errors import ConfigError
 
@@ -171,7 +171,7 @@ class ObserverTests(SynchronousTestCase):
         self.log = RotatingLog(self.path)
         self.addCleanup(self.log.close)
 
-    def observe(self, flags: str = "", **options: str) -> Logger:
+    def observe(self, flags: str = "", **options: Any) -> Logger:
         """A logger whose events are written with these flags."""
         observer = CondorLogObserver(
             self.log, DebugFlags.parse(flags), process_id=77, **options
@@ -270,6 +270,7 @@ class SettingsTests(SynchronousTestCase):
         )
         assert observer is not None
         self.addCleanup(observer.log.close)
+        assert isinstance(observer.log, RotatingLog)
         self.assertEqual(os.listdir(directory), ["CollectorLog"])
         self.assertEqual(observer.log.max_bytes, 20 * 1024)
         self.assertEqual(observer.log.keep_count, 4)
@@ -280,6 +281,7 @@ class SettingsTests(SynchronousTestCase):
         observer = open_log(self.settings(LOG=self.mktemp(), MAX_COLLECTOR_LOG="1 day"))
         assert observer is not None
         self.addCleanup(observer.log.close)
+        assert isinstance(observer.log, RotatingLog)
         self.assertEqual(
             (observer.log.max_bytes, observer.log.period_seconds), (0, 86_400)
         )

@@ -72,12 +72,27 @@ class SettlingInTests(SynchronousTestCase):
     def test_banner(self) -> None:
         """The lines that tools look for are there."""
         lines = list(banner(self.settings()))
-        self.assertEqual(lines[0], lines[-1])
+        stars = [at for at, line in enumerate(lines) if line == lines[0]]
+        self.assertEqual(len(stars), 2)
+        self.assertIn("No such file", lines[stars[1] - 1])
+        self.assertIn("type=COLLECTOR(2)", "\n".join(lines))
         self.assertIn("** condor_collector (CONDOR_COLLECTOR) STARTING UP", lines)
         self.assertTrue(
             any(f"** PID = {os.getpid()} RealUID" in line for line in lines)
         )
         self.assertTrue(any("local:<NONE>" in line for line in lines))
+
+    def test_banner_of_a_later_start(self) -> None:
+        """It says when the log was touched last, and where the knobs are from."""
+        settings = Settings.from_assignments({"A": "1"}, source="/etc/root.conf")
+        settings = settings.with_assignments({"B": "2"}, "/etc/local.conf")
+        lines = list(banner(settings, 86_400.0 * 10))
+        (touched,) = (line for line in lines if "Log last touched" in line)
+        self.assertRegex(touched, r"touched 1/1[01] \d\d:\d\d:\d\d$")
+        at = lines.index("Using config source: /etc/root.conf")
+        self.assertEqual(lines[at + 1], "Using local config sources: ")
+        self.assertEqual(lines[at + 2], "   /etc/local.conf")
+        self.assertTrue(lines[at + 3].startswith("config Macros = 2, Sorted = 2"))
 
     def test_farewell(self) -> None:
         """The last line is the one that tools look for."""

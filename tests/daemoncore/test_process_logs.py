@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.command_line import CommandLine, parse_command_line
+from condor_twisted.daemoncore.log_files import RotatingLog
 from condor_twisted.daemoncore.logs import CondorLogObserver
 from condor_twisted.daemoncore.process_logs import (
     TerminalLog,
@@ -43,6 +44,7 @@ class ProcessLogTests(SynchronousTestCase):
     def test_usual(self) -> None:
         """The log is where the knobs say."""
         [own] = self.opened(self.settings(), "")
+        assert isinstance(own.log, RotatingLog)
         self.assertEqual(own.log.path, os.path.join(self.directory, "SkeletonLog"))
 
     def test_terminal(self) -> None:
@@ -72,6 +74,7 @@ class ProcessLogTests(SynchronousTestCase):
         path = os.path.join(self.directory, "second")
         settings = self.settings(SKELETON_DEBUG="D_SECURITY", WHERE=path)
         _, second = self.opened(settings, "-a2 D_COMMAND,D_PID,$(WHERE)")
+        assert isinstance(second.log, RotatingLog)
         self.assertEqual(second.log.path, path)
         self.assertTrue(second.flags.wants("D_COMMAND"))
         self.assertFalse(second.flags.wants("D_SECURITY"))

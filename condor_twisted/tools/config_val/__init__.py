@@ -1,0 +1,1 @@
+"""``condor-twisted config-val``: configurations, shown and changed."""

@@ -1,0 +1,74 @@
+"""Running ``config-val``.
+
+Source: ``src/condor_tools/config_val.cpp: main``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.internet.error import ConnectError, DNSLookupError
+
+from condor_twisted.client.daemons import DaemonLocator
+from condor_twisted.errors import CondorTwistedError, ConfigError
+from condor_twisted.tools.config_val.local import read_local, show_local
+from condor_twisted.tools.config_val.options import (
+    USAGE,
+    ConfigValOptions,
+    parse_options,
+)
+from condor_twisted.tools.config_val.remote import RemoteConfigVal
+from condor_twisted.tools.option_table import UsageError
+from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
+from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        options = parse_options(arguments)
+    except UsageError as error:
+        warn(f"{error}\nUse -help for details")
+        return MISUSED
+    if options.help:
+        sys.stdout.write(USAGE)
+        return DONE
+    if options.version:
+        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
+        return DONE
+    if options.is_remote:
+        return run(lambda reactor: _remote(options, reactor))
+    try:
+        return show_local(options)
+    except ConfigError as error:
+        sys.stdout.flush()
+        warn(f"Error: {error}")
+        return FAILED
+
+
+async def _remote(options: ConfigValOptions, reactor: Any) -> int:
+    settings = read_local(options).settings
+    locator = DaemonLocator(settings, reactor, options.pool)
+    remote = RemoteConfigVal(options, locator)
+    try:
+        return await remote.run()
+    except (ConnectError, DNSLookupError) as error:
+        sys.stdout.flush()
+        warn(f"Can't connect to {remote}\n{error}")
+        return FAILED
+    except CondorTwistedError as error:
+        sys.stdout.flush()
+        warn(f"Can't receive reply from {remote}\n{error}")
+        return FAILED
+    finally:
+        await locator.close()

@@ -1,0 +1,1 @@
+"""``off``, ``on``, ``restart`` and ``reconfig``: one tool with four names."""

@@ -1,0 +1,22 @@
+"""``condor-twisted reconfig``: as ``condor_reconfig`` does.
+
+Source: ``src/condor_tools/tool.cpp``.
+"""
+
+from __future__ import annotations
+
+from condor_twisted.tools.control.command import control
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line.
+
+    Returns:
+        The exit code.
+    """
+    return control("reconfig", arguments)

@@ -1,0 +1,1 @@
+"""``condor-twisted who``: which daemons and jobs there are on this host."""

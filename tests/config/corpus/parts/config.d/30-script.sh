@@ -1,0 +1,1 @@
+ORDER = scripts do not count

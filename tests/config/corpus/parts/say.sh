@@ -1,0 +1,3 @@
+#!/bin/sh
+echo "SAID = $*"
+echo "LINE2 = second"

@@ -1,0 +1,130 @@
+"""Tests of ``condor_twisted.tools.who.command``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from condor_twisted.classad.wire_ad import WireAd
+from condor_twisted.config.settings import Settings
+from condor_twisted.constants.commands import Command
+from condor_twisted.daemoncore import CommandRequest, Permission, Registration
+from condor_twisted.security.commands import CommandRule
+from condor_twisted.tools.option_table import UsageError
+from condor_twisted.tools.who.command import Who, main, parse_options
+from tests.client.kit import ad_of
+from tests.tools.kit import ToolTestCase
+from tests.tools.who.test_logs import EXIT, START
+
+
+class WhoTests(ToolTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        self.asked: list[WireAd] = []
+        self.collector.table.remove(Command.DC_QUERY_READY)
+        rule = CommandRule(Command.DC_QUERY_READY, Permission.READ, name="READY")
+        self.collector.register_command(Registration(rule, self._ready, answers=True))
+        self.collector.settings = self.collector.settings.with_assignments(
+            {"PID": "7", "PPID": "1", "FULL_HOSTNAME": "here.example"}
+        )
+        for name, subsystem in (("StartLog", "STARTD"), ("MasterLog", "MASTER")):
+            self.write(name, subsystem)
+
+    def write(self, name: str, subsystem: str, more: str = "") -> None:
+        """Write a log of somebody whose address is the collector's."""
+        text = START.format(low=subsystem.lower(), up=subsystem, pid=7)
+        text = text.replace("<127.0.0.1:7?alias=h>", str(self.collector.address))
+        (self.directory / name).write_text(text + more)
+
+    def _ready(self, request: CommandRequest) -> None:
+        self.asked.append(WireAd(request.reader().get_ad().body))
+        writer = request.writer()
+        writer.put_ad(ad_of(IsReady=True).body)
+        request.reply(writer.end_of_message())
+
+    def who(self, *arguments: str, **knobs: str) -> int:
+        """Run the tool."""
+        made = {**self.knobs, "LOG": str(self.directory), **knobs}
+        settings = Settings.from_assignments(made, "TOOL")
+        options = parse_options(list(arguments))
+        return self.code(Who(options, settings, self.reactor).run())
+
+    def test_jobs(self) -> None:
+        """A row for each job, with the directory of its process."""
+        more = f"x Job 1.0 starts\nx Create_Process succeeded, pid={os.getpid()}\n"
+        self.write("StarterLog.slot1_1", "STARTER", more)
+        self.collector.ads = [
+            ad_of(
+                JobId="1.0",
+                RemoteUser="me@here",
+                ClientMachine="127.0.0.1",
+                SlotID=1,
+                DSlotId=2,
+                TotalJobRunTime=90_061,
+            )
+        ]
+        self.assertEqual(self.who(), 0)
+        heading, columns, row, _ = self.out.text.split("\n", 1)[1].split("\n", 3)
+        self.assertEqual(heading, "--Startd : here.example has 1 job(s) running:")
+        self.assertTrue(columns.startswith("OWNER   CLIENT    SLOT JOB   RUNTIME"))
+        self.assertEqual(
+            row.split(),
+            [
+                *("me@here", "127.0.0.1", "1_2", "1.0", "1+01:01:01"),
+                *(str(os.getpid()), os.getcwd()),
+            ],
+        )
+        self.assertEqual(self.who("-long", "-verbose"), 0)
+        self.assertIn('JobId = "1.0"', self.out.text)
+
+    def test_no_jobs(self) -> None:
+        """Nothing runs: nothing is said."""
+        self.assertEqual(self.who(), 0)
+        self.assertEqual(self.out.text, "")
+
+    def test_daemons(self) -> None:
+        """Who answers is alive; who has ended, or is another process, is not."""
+        self.write("SchedLog", "SCHEDD", EXIT)
+        self.assertEqual(self.who("-daemons"), 0)
+        rows = [line.split() for line in self.out.text.splitlines()[5:]]
+        alive = {row[0]: row[1:5] for row in rows}
+        self.assertEqual(alive["Master"], ["yes", "7", "1", "no"])
+        self.assertEqual(alive["Schedd"], ["no", "7", "no", "99"])
+
+    def test_quick(self) -> None:
+        """The master is asked, with what is waited for."""
+        self.assertEqual(self.who("-wait-for-ready:3", "IsReady == true"), 0)
+        (ad,) = self.asked
+        self.assertEqual(ad.integer("WaitTimeout"), 3)
+        self.assertEqual(ad.expression("ReadyRequirements"), "IsReady == true")
+        self.assertEqual(self.out.text, "IsReady = true\n\n")
+
+    def test_no_master(self) -> None:
+        """A master that has ended, or never began."""
+        self.write("MasterLog", "MASTER", EXIT)
+        self.assertEqual(self.who("-quick"), 1)
+        self.assertIn("MASTER_ExitCode = 99", self.out.text)
+        (self.directory / "MasterLog").unlink()
+        self.assertEqual(self.who("-quick"), 1)
+        self.assertIn("no master has written a log", self.err.text)
+
+    def test_failures(self) -> None:
+        """Nobody there, no directory, no LOG."""
+        self.assertEqual(self.who("-address", "<127.0.0.1:1>"), 1)
+        self.assertIn("Can't query the startd", self.err.text)
+        self.assertEqual(self.who("-logdir", "/no/such/directory"), 1)
+        self.assertIn("Can't read the log directory", self.err.text)
+
+    def test_usage(self) -> None:
+        """Bad usage is code 2."""
+        for arguments in (
+            ["-nosuch"],
+            ["-wait-for-ready"],
+            ["-wait-for-ready:x", "IsReady"],
+        ):
+            self.assertRaises(UsageError, parse_options, arguments)
+        self.assertEqual(main(["-wait-for-ready", "1 +"]), 2)
+        self.assertEqual(main(["-help"]), 0)
+        self.assertEqual(main(["-version"]), 0)
