@@ -1,8 +1,9 @@
-"""The whole run: every suite, every phase, the real collector first, then ours.
+"""The whole run: every phase with every suite, the real collector first, then ours.
 
 Usage::
 
-    python -m interop [--suite NAME] [--phase NAME] [--reference-only] [--keep]
+    python -m interop [--suite NAME] [--phase NAME] [--jobs N] [--reference-only]
+                      [--keep]
 
 ``CONDOR_TWISTED_CHROOTS`` says where the chroots are or are to be made.
 Exit code: 0 when nothing failed, also when the real HTCondor cannot be had here, which
@@ -41,21 +42,26 @@ from interop.our_tools import check_our_tools
 from interop.peers import OPEN_POLICY, REAL, TWISTED, Kind, start
 from interop.report import Report
 from interop.sandbox import Sandbox
+from interop.side_by_side import Totals, run_side_by_side
 
 Seen = TypeVar("Seen")
 _PHASES = (
-    "configurations",
+    "life",
     "administration",
     "queries",
-    "security",
     "ping",
     "kerberos",
-    "matrix",
-    "tokens",
-    "pool",
-    "life",
     "children",
+    "tokens",
+    "configurations",
+    "pool",
+    "security",
+    "matrix",
 )
+"""Those that take longest come first."""
+_OF_ONE_SUITE = frozenset({"configurations", "administration", "life", "children"})
+"""Phases that are compared with the newest HTCondor only, unless asked for."""
+_JOBS = 3
 
 
 class _Run:
@@ -222,6 +228,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--suite", action="append", choices=SUITES)
     parser.add_argument("--phase", action="append", choices=_PHASES)
     parser.add_argument(
+        "--jobs", type=int, default=_JOBS, help=f"phases at a time (default {_JOBS})"
+    )
+    parser.add_argument(
         "--reference-only",
         action="store_true",
         help="compare the real collector with itself, to prove the comparison",
@@ -240,36 +249,60 @@ def main() -> int:
     """
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
-    base = Path(tempfile.mkdtemp(prefix="condor-twisted-interop-", dir="/tmp"))
+    roots: dict[str, Path] = {}
+    not_run: list[str] = []
+    for suite in arguments.suite or SUITES:
+        try:
+            roots[suite] = find_chroot(suite)
+        except CannotRun as error:
+            not_run.append(f"INTEROP NOT RUN: {suite}: {error.why}")
+    phases = [
+        (suite, phase)
+        for phase in arguments.phase or _PHASES
+        for suite in roots
+        if arguments.phase or suite == SUITES[0] or phase not in _OF_ONE_SUITE
+    ]
+    if len(phases) > 1 and arguments.jobs > 1:
+        options = (
+            *(("--reference-only",) if arguments.reference_only else ()),
+            *(("--keep",) if arguments.keep else ()),
+        )
+        totals = run_side_by_side(phases, options, arguments.jobs)
+    else:
+        totals = _run_here(phases, roots, arguments)
+    for line in (*not_run, *totals.not_run):
+        print(line, flush=True)
+    print(f"\n{totals.passed_count} passed, {totals.failed_count} failed", flush=True)
+    return 1 if totals.failed_count else 0
+
+
+def _run_here(
+    phases: list[tuple[str, str]], roots: dict[str, Path], arguments: argparse.Namespace
+) -> Totals:
+    """Run phases one after the other in this process."""
+    base = Path(tempfile.mkdtemp(prefix="condor-twisted-run-", dir="/tmp"))
     base.chmod(0o755)
     report = Report(base / "differences.txt")
-    not_run: list[str] = []
+    totals = Totals()
     finished = False
+    other = REAL if arguments.reference_only else TWISTED
     try:
-        for suite in arguments.suite or SUITES:
+        for suite, phase in phases:
             work = base / suite
-            work.mkdir()
+            work.mkdir(exist_ok=True)
             try:
-                run = _Run(
-                    suite,
-                    find_chroot(suite),
-                    work,
-                    REAL if arguments.reference_only else TWISTED,
-                    report,
-                )
-                for phase in arguments.phase or _PHASES:
-                    run.phase(phase)
+                _Run(suite, roots[suite], work, other, report).phase(phase)
             except CannotRun as error:
-                not_run.append(f"INTEROP NOT RUN: {suite}: {error.why}")
+                totals.not_run += (f"INTEROP NOT RUN: {suite}: {error.why}",)
         finished = True
     finally:
         if arguments.keep or report.failed_count or not finished:
             print(f"\nlogs are in {base}", flush=True)
         else:
             shutil.rmtree(base, ignore_errors=True)
-    for line in not_run:
-        print(line, flush=True)
-    return report.close()
+    totals.passed_count = report.passed_count
+    totals.failed_count = report.failed_count
+    return totals
 
 
 if __name__ == "__main__":

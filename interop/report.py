@@ -80,12 +80,3 @@ class Report:
             yield
         except (InteropError, ValueError) as error:
             self.check(name, False, str(error))
-
-    def close(self) -> int:
-        """Print the last line.
-
-        Returns:
-            The exit code of the run: 0 if nothing has failed.
-        """
-        print(f"\n{self.passed_count} passed, {self.failed_count} failed", flush=True)
-        return 1 if self.failed_count else 0
