@@ -35,7 +35,6 @@ from typing import Any, ClassVar, Final
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
@@ -48,22 +47,22 @@ from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
 from condor_twisted.daemoncore.facilities import Facility, end_all
+from condor_twisted.daemoncore.housekeeping import Housekeeping
 from condor_twisted.daemoncore.hung_children import ChildCommands
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
-from condor_twisted.daemoncore.list_addresses import ListAddresses
 from condor_twisted.daemoncore.log_commands import LogCommands
 from condor_twisted.daemoncore.log_setup import LogCare, reopen_logs
 from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.opening import open_command_ports
 from condor_twisted.daemoncore.own_process import (
     banner,
-    descriptor_limit,
     farewell,
     settle_in,
 )
 from condor_twisted.daemoncore.parent import Parent
 from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
+from condor_twisted.daemoncore.shutdown import Shutdown
 from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
 from condor_twisted.daemoncore.token_commands import TokenCommands
@@ -87,12 +86,6 @@ __all__ = ["Daemon"]
 
 _log = Logger()
 
-#: How long the port rests when descriptors run out.
-ACCEPT_PAUSE_SECONDS: Final = 1.0
-#: How often expired sessions are thrown out.
-HOUSEKEEPING_SECONDS: Final = 60.0
-#: How long anything may take once a fast shutdown has begun.
-FAST_SHUTDOWN_SECONDS: Final = 8.0
 #: How long facilities may take to end.
 FACILITIES_END_SECONDS: Final = 1.5
 #: The exit status that asks a master not to start us again.
@@ -178,12 +171,14 @@ class Daemon(HasRuntime, MultiService):
         self._interface = interface
         self._address_files = AddressFiles(address_file)
         self._owns_process = False
-        self._stopping = ""
-        self._timers: list[IDelayedCall] = []
-        self._housekeeping: IDelayedCall | None = None
-        self._accept_pause: IDelayedCall | None = None
+        self._shutdown = Shutdown(
+            lambda seconds, call: self.reactor.callLater(seconds, call),
+            lambda: self.shutdown_gracefully(),
+            lambda: self.shutdown_fast(),
+            self._exit,
+        )
+        self._housekeeping: Housekeeping | None = None
         self._reconfigure_wanted = False
-        self._list_addresses: ListAddresses | None = None
         self._log_care: LogCare | None = None
         self._tokens = TokenCommands(self)
         builtins = (
@@ -339,10 +334,9 @@ class Daemon(HasRuntime, MultiService):
                 raise
             self.start_failed(error)
         self.started_at_unix = self.reconfigured_at_unix = int(time.time())
-        self._stopping = ""
-        self._housekeeping = self.reactor.callLater(
-            HOUSEKEEPING_SECONDS, self._keep_house
-        )
+        self._shutdown.begin_serving()
+        if self._housekeeping is not None:
+            self._housekeeping.begin()
         if self._owns_process:
             self.signals.install()
             # A reactor that begins to run takes some of them.
@@ -363,12 +357,8 @@ class Daemon(HasRuntime, MultiService):
         Returns:
             A `Deferred` that fires when ports and children are closed.
         """
-        self._stopping = "over"
         stopped = maybeDeferred(super().stopService)
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers = []
+        self._shutdown.over()
         ended = succeed(None)
         if self.ports is not None:
             ended = end_all(self.facilities, self.reactor, FACILITIES_END_SECONDS)
@@ -417,11 +407,15 @@ class Daemon(HasRuntime, MultiService):
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()
         )
-        self._list_addresses = ListAddresses(self.host, self._lists_changed)
-        self._list_addresses.refresh(self.security.authorizer)
+        self._housekeeping = Housekeeping(
+            reactor,
+            self.security,
+            self.host,
+            self.server,
+            lambda: self.ports,
+            self._tokens.expire,
+        )
         self._apply_debug_flags()
-        self.server.descriptor_limit = descriptor_limit()
-        self.server.descriptors_short = self._rest
         self.datagrams = SafeSockProtocol(
             self.server.message_received,
             self.server.sweep,
@@ -444,32 +438,15 @@ class Daemon(HasRuntime, MultiService):
         ports, self.ports = self.ports, None
         server, self.server = self.server, None
         opener, self.opener = self.opener, None
-        for timer in (self._housekeeping, self._accept_pause):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._housekeeping = self._accept_pause = None
+        housekeeping, self._housekeeping = self._housekeeping, None
+        if housekeeping is not None:
+            housekeeping.stop()
         if self._log_care is not None:
             self._log_care.stop()
         if server is not None:
             server.close()
         closing = [each.close() for each in (opener, ports) if each is not None]
         return DeferredList(closing, consumeErrors=True)
-
-    # Housekeeping.
-
-    def _keep_house(self) -> None:
-        self._housekeeping = self.reactor.callLater(
-            HOUSEKEEPING_SECONDS, self._keep_house
-        )
-        if self.security is not None:
-            now = self.security.now()
-            self.security.incoming.expire(now)
-            self.security.outgoing.expire(now)
-            self._tokens.expire()
-            if self._list_addresses is not None:
-                self._list_addresses.keep_fresh(self.security.authorizer)
-        if self.server is not None:
-            self.server.forget_admissions()
 
     def _apply_debug_flags(self) -> None:
         flags = DebugFlags.from_settings(self.settings)
@@ -481,26 +458,6 @@ class Daemon(HasRuntime, MultiService):
         if self.server is not None:
             self.server.log_commands = flags.wants("D_COMMAND")
 
-    def _lists_changed(self) -> None:
-        if self.server is not None:
-            self.server.forget_admissions()
-
-    def _rest(self) -> None:
-        """Descriptors run out: serve those who are here, accept nobody for a while."""
-        if self._accept_pause is not None or self.ports is None:
-            return
-        _log.warn("Descriptors run out; no connection is accepted for a while")
-        self.ports.pause()
-        if self.server is not None:
-            self.server.drop_idle()
-
-        def resume() -> None:
-            self._accept_pause = None
-            if self.ports is not None:
-                self.ports.resume()
-
-        self._accept_pause = self.reactor.callLater(ACCEPT_PAUSE_SECONDS, resume)
-
     # Reconfiguring.
 
     def request_reconfigure(self) -> None:
@@ -508,7 +465,7 @@ class Daemon(HasRuntime, MultiService):
         if self._reconfigure_wanted or self.ports is None:
             return
         self._reconfigure_wanted = True
-        self._later(0, self._reconfigure)
+        self._shutdown.later(0, self._reconfigure)
 
     def _reconfigure(self) -> None:
         self._reconfigure_wanted = False
@@ -547,8 +504,8 @@ class Daemon(HasRuntime, MultiService):
             return False
         assert self.host is not None
         self.host.names.clear()
-        if self._list_addresses is not None:
-            self._list_addresses.refresh(security.authorizer)
+        if self._housekeeping is not None:
+            self._housekeeping.refresh()
         server.forget_admissions()
         self._tokens.reset()
         self._apply_debug_flags()
@@ -585,41 +542,22 @@ class Daemon(HasRuntime, MultiService):
         self.exit_status = NO_RESTART_STATUS
         if fast:
             self.stop_fast()
-        elif not self._stopping:
+        elif not self._shutdown.is_under_way:
             self.stop_gracefully()
 
     def stop_gracefully(self) -> None:
         """Stop after what is under way; asked again while that lasts, stop fast."""
-        if self._stopping or self.ports is None:
-            self.stop_fast()
-            return
-        self._stopping = "gracefully"
-        _log.info("Got SIGTERM. Performing graceful shutdown.")
-        if not self.peaceful:
-            self._later(
-                self.settings.integer("SHUTDOWN_GRACEFUL_TIMEOUT", 1800), self.stop_fast
-            )
-        self._stop_when(self.shutdown_gracefully)
+        if self.ports is not None:
+            limit = self.settings.integer("SHUTDOWN_GRACEFUL_TIMEOUT", 1800)
+            self._shutdown.gracefully(None if self.peaceful else limit)
 
     def stop_fast(self) -> None:
         """Stop now."""
-        if self._stopping in ("fast", "over") or self.ports is None:
-            return
-        self._stopping = "fast"
-        _log.info("Got SIGQUIT. Performing fast shutdown.")
-        self._later(FAST_SHUTDOWN_SECONDS, self._exit)
-        self._stop_when(self.shutdown_fast)
-
-    def _stop_when(self, shutdown: Callable[[], Deferred[Any] | None]) -> None:
-        maybeDeferred(shutdown).addErrback(
-            lambda failure: _log.failure("the shutdown failed", failure)
-        ).addCallback(lambda _: self._exit())
+        if self.ports is not None:
+            self._shutdown.fast()
 
     def _exit(self) -> None:
         """End the process if it is ours, else this service."""
-        if self._stopping == "over":
-            return
-        self._stopping = "over"
         if self._owns_process:
             with contextlib.suppress(Exception):
                 self.reactor.stop()
@@ -627,7 +565,3 @@ class Daemon(HasRuntime, MultiService):
             maybeDeferred(self.disownServiceParent)
         elif self.running:
             self.stopService()
-
-    def _later(self, seconds: float, function: Callable[[], object]) -> None:
-        self._timers = [each for each in self._timers if each.active()]
-        self._timers.append(self.reactor.callLater(seconds, function))
