@@ -41,7 +41,7 @@ from condor_twisted.errors import (
     PolicyMismatch,
     SessionUnknown,
 )
-from condor_twisted.security.admission import admit, unmet_requirement
+from condor_twisted.security.admission import admit, unfit_levels, unmet_requirement
 from condor_twisted.security.authorization import Decision, parse_limits
 from condor_twisted.security.commands import (
     DC_AUTHENTICATE,
@@ -334,8 +334,9 @@ class _NewSession:
             yield from enable_protection(step)
             encrypted = step.encrypts
         session = self._make_session(key, authenticated)
-        ends = self.context.ends
+        ends, policies = self.context.ends, self.security.policies
         peer = session_peer(session, ends.peer_address, ends.peer_port)
+        unfit = unfit_levels(self.rule, self.security.rules, peer, policies)
         if not session.protects:
             # On this connection the identity was proved; on a later one it would not.
             peer = replace(
@@ -352,7 +353,7 @@ class _NewSession:
             )
         decision, peer = yield from decide(self.context, self.rule, peer)
         session.valid_commands = self.security.rules.valid_commands(
-            self.rule.permission, peer.is_mapped
+            self.rule.permission, peer.is_mapped, unfit
         )
         reasons: Mapping[str, str] = {}
         if self.command == DC_SEC_QUERY and self.ad.boolean(WANT_EXPLANATION):
