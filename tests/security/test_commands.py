@@ -62,7 +62,7 @@ class CommandRulesTests(SynchronousTestCase):
         self.assertEqual(rules.valid_commands(Permission.READ, True), "5,7")
 
     def test_valid_commands_of_unfit_levels(self) -> None:
-        """Commands of levels that refuse the session are left out, alternates or not."""
+        """Commands of levels that refuse the session are left out."""
         rules = read_rules()
         levels = frozenset({Permission.READ, Permission.DAEMON})
         self.assertEqual(
