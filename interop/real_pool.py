@@ -90,6 +90,11 @@ class RealPool:
         """Whether a job has left what it was to make."""
         return self._marker(name).exists()
 
+    def log(self, name: str) -> str:
+        """What a daemon has logged so far; nothing if it has no such log."""
+        file = self.collector.sandbox.work / "pool" / "log" / name
+        return file.read_text(errors="replace") if file.exists() else ""
+
     def stop(self) -> bool:
         """End the daemons gracefully; whether they followed in time."""
         pid = self._pid_file.read_text().split()[0]

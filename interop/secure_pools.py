@@ -7,10 +7,12 @@ the method that the policy asks for; then a user's job runs.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from interop.capture import Capture, capture, read_capture
 from interop.credentials import DOMAIN, CredentialFiles
 from interop.peers import PORT, TWISTED, Collector, Kind, start
 from interop.queries import await_own_ad
@@ -24,6 +26,12 @@ _POOL_SECONDS = 60
 _JOB_SECONDS = 60
 _USES = ("security:recommended",)
 _DAEMONS = {"DaemonMaster", "Negotiator", "Scheduler", "StartD", "Machine"}
+_LOGS = ("MasterLog", "SchedLog", "StartLog", "NegotiatorLog")
+_SESSION_REFUSED = "Server rejected our session id"
+_REFUSED = re.compile(f"{_SESSION_REFUSED}|DENIED|SECMAN: FAILED|AUTHENTICATE:")
+_OF_AN_AD = b"OpSysAndVer"
+_ENCRYPTED = b"CRAP\0\2"
+"""What a datagram's security header begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,6 @@ POLICIES = (
         f"condor@{HOST_NAME}",
         {"UPDATE_COLLECTOR_WITH_TCP": "False"},
         with_udp=True,
-        recovers=True,
     ),
     SecurePool(
         "SSL for daemons",
@@ -98,19 +105,22 @@ def check_pool(
         kind: Which collector it has.
     """
     knobs = {**_prepare_files(sandbox), **wanted.knobs}
-    with start(kind, sandbox, knobs, uses=_USES) as collector:
+    file = sandbox.work / "pool.pcap"
+    with (
+        start(kind, sandbox, knobs, uses=_USES) as collector,
+        capture(sandbox, PORT, file),
+    ):
         await_own_ad(collector)
         with start_pool(collector, knobs, _USES) as pool:
             run = _Run(wanted, collector, pool, report)
-            if not run.begin():
-                return
-            if wanted.recovers:
+            if run.begin() and wanted.recovers:
                 collector.kill()
                 with start(kind, sandbox, knobs, uses=_USES) as again:
                     run.go_on(again)
                     run.end()
             else:
                 run.end()
+    run.look_at(read_capture(file, PORT))
 
 
 def _prepare_files(sandbox: Sandbox) -> dict[str, str]:
@@ -155,18 +165,52 @@ class _Run:
             return False
         self._identities()
         self._job("first")
+        found = {log: lines for log, lines in self._refusals().items() if lines}
+        self._report.check(self._name("nobody is refused"), not found, f"{found}")
         return True
 
     def go_on(self, again: Collector) -> None:
         """Recover from the collector's death: another process is in its place."""
         self._collector = again
         if self._step("all are back after SIGKILL", self._pool.is_complete):
+            found = self._refusals()
+            self._report.check(
+                self._name("they were told that their sessions are gone"),
+                all(_SESSION_REFUSED in "".join(lines) for lines in found.values()),
+                f"{found}",
+            )
             self._identities()
             self._job("second")
 
     def end(self) -> None:
         """Stop the pool."""
         self._report.check(self._name("the pool stops gracefully"), self._pool.stop())
+
+    def look_at(self, seen: Capture) -> None:
+        """Nothing of an ad went in clear; datagrams came if they were to come."""
+        sent = [data for each in seen.conversations for _, data in each.data]
+        readable = [data for data in (*sent, *seen.datagrams) if _OF_AN_AD in data]
+        self._report.check(
+            self._name(f"{len(seen.conversations)} connections, no ad in clear"),
+            bool(sent) and not readable,
+            "\n".join(str(data[:200]) for data in readable[:3]),
+        )
+        count = len(seen.datagrams)
+        self._report.check(
+            self._name(f"{count} encrypted datagrams"),
+            bool(count) is self._wanted.with_udp
+            and all(_ENCRYPTED in data for data in seen.datagrams),
+            "\n".join(str(data[:60]) for data in seen.datagrams[:3]),
+        )
+
+    def _refusals(self) -> dict[str, list[str]]:
+        """What each daemon has logged of having been refused."""
+        return {
+            name: [line for line in lines if _REFUSED.search(line)]
+            for name, lines in (
+                (name, self._pool.log(name).splitlines()) for name in _LOGS
+            )
+        }
 
     def _job(self, name: str) -> None:
         submitted = self._pool.submit(name, 0)
