@@ -14,7 +14,12 @@ from typing import Any, Generic, Literal, TypeVar
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.errors import CondorTwistedError, NoMethodSucceeded, PeerClosed
+from condor_twisted.errors import (
+    CondorTwistedError,
+    NoMethodSucceeded,
+    PeerClosed,
+    RemoteProtocolError,
+)
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.credentials import find_tokens
@@ -619,6 +624,8 @@ class Recording:
         self.files = recorded_files(vector)
         self.host = FakeHost(files=self.files)
         self.random: dict[int, bytes] = {}
+        #: May change what the other side sends: which frame, and its bytes.
+        self.tamper: Callable[[int, bytes], bytes] = lambda number, frame: frame
         self.key: Any = None
         first = vector["connections"][0]
         request = attributes_of(first, "auth_info")
@@ -739,8 +746,14 @@ class Played(Generic[T]):
         self.differences: list[str] = []
         self.left_over: list[bytes] = []
         self.side: Side[T] | None = None
+        #: The frames from the other side: all, and those before the handshake's end.
+        self.frames: list[bytes] = []
+        self.taken_count = 0
+        #: What the framer had against what came.
+        self.broken: RemoteProtocolError | None = None
         self.recording = recording
         self.framed = b""
+        self._make = make
         self._sent_count = 0
         if not recording.server:
             self.side = Side(make(b""), recording.host)
@@ -755,17 +768,36 @@ class Played(Generic[T]):
             if own:
                 self._compare(frame, packet.get("note", ""))
                 continue
-            self.framer.receive_data(frame)
-            while (message := self.framer.next_message()) is not None:
-                if self.side is None:
-                    self.side = Side(make(message), recording.host)
-                elif self.side.done:
-                    self.left_over.append(message)
-                else:
-                    self.side.message_received(message)
-                self._drain()
+            frame = recording.tamper(len(self.frames), frame)
+            self.frames.append(frame)
+            if self.side is None or not self.side.done:
+                self.taken_count += 1
+            try:
+                self._receive(frame)
+            except RemoteProtocolError as error:
+                self.broken = error
+                self.differences.append(str(error))
+                if self.side is not None:
+                    self.side.peer_closed()
+                return
         if self.framed:
             self.differences.append("bytes that nobody recorded")
+
+    def _receive(self, frame: bytes) -> None:
+        """Hand on what the other side has sent.
+
+        Raises:
+            RemoteProtocolError: It is no frame, or not protected as agreed on.
+        """
+        self.framer.receive_data(frame)
+        while (message := self.framer.next_message()) is not None:
+            if self.side is None:
+                self.side = Side(self._make(message), self.recording.host)
+            elif self.side.done:
+                self.left_over.append(message)
+            else:
+                self.side.message_received(message)
+            self._drain()
 
     def _drain(self) -> None:
         """Frame what the handshake has sent, and protect where it says so."""
