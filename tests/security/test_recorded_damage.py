@@ -8,8 +8,12 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.errors import PeerClosed, RemoteProtocolError, SecurityError
-from tests.security.kit import Played, load_vector
-from tests.security.recordings import RECORDINGS, prepare_recording
+from tests.security.recordings import (
+    RECORDINGS,
+    Played,
+    load_vector,
+    prepare_recording,
+)
 from tests.security.test_negotiation import play_client, play_server
 
 _HEADER_BYTES = 5
