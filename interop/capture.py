@@ -21,9 +21,10 @@ from interop.errors import PeerDidNotStart
 from interop.peers import our_environment
 from interop.sandbox import Sandbox, wait_until
 
-__all__ = ["Capture", "Conversation", "Segment", "capture", "read_capture"]
+__all__ = ["FILE_HEADER", "Capture", "Conversation", "capture", "read_capture"]
 
-_FILE_HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1)
+FILE_HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1)
+"""What a capture of whole Ethernet frames begins with."""
 _RECORD = struct.Struct("=IIII")
 _ETHERNET_BYTES = 14
 _IPV4 = 0x0800
@@ -87,16 +88,6 @@ def capture(sandbox: Sandbox, port: int, file: Path) -> Iterator[None]:
         yield
 
 
-class Segment(NamedTuple):
-    """One TCP segment."""
-
-    source: int
-    destination: int
-    sequence: int
-    flags: int
-    data: bytes
-
-
 def read_capture(file: Path, port: int) -> Capture:
     """Read what `capture` wrote.
 
@@ -136,11 +127,13 @@ def read_capture(file: Path, port: int) -> Capture:
 
 def _packets(text: bytes) -> Iterator[bytes]:
     """The IP packets of a capture."""
-    position = len(_FILE_HEADER)
+    position = len(FILE_HEADER)
     while position + _RECORD.size <= len(text):
         length = _RECORD.unpack_from(text, position)[2]
         position += _RECORD.size
-        yield text[position + _ETHERNET_BYTES : position + length]
+        frame = text[position : position + length]
+        if len(frame) == length:
+            yield frame[_ETHERNET_BYTES:]
         position += length
 
 
@@ -148,11 +141,21 @@ def _total_bytes(packet: bytes) -> int:
     return int.from_bytes(packet[2:4], "big") or len(packet)
 
 
-def _segment(text: bytes) -> Segment:
+class _Segment(NamedTuple):
+    """One TCP segment."""
+
+    source: int
+    destination: int
+    sequence: int
+    flags: int
+    data: bytes
+
+
+def _segment(text: bytes) -> _Segment:
     source, destination, sequence, _, offset, flags = struct.unpack_from(
         "!HHIIBB", text
     )
-    return Segment(source, destination, sequence, flags, text[(offset >> 4) * 4 :])
+    return _Segment(source, destination, sequence, flags, text[(offset >> 4) * 4 :])
 
 
 def _is_wanted(frame: bytes, port: int) -> bool:
@@ -181,7 +184,7 @@ def _main(port: int, path: Path) -> None:
     tap.settimeout(0.1)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb", buffering=0) as file:
-        file.write(_FILE_HEADER)
+        file.write(FILE_HEADER)
         unfinished.rename(path)
         while True:
             try:
