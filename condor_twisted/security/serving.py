@@ -334,9 +334,9 @@ class _NewSession:
             yield from enable_protection(step)
             encrypted = step.encrypts
         session = self._make_session(key, authenticated)
-        ends, policies = self.context.ends, self.security.policies
+        ends, rules = self.context.ends, self.security.rules
         peer = session_peer(session, ends.peer_address, ends.peer_port)
-        unfit = unfit_levels(self.rule, self.security.rules, peer, policies)
+        unfit = unfit_levels(self.rule, rules, peer, self.security.policies)
         if not session.protects:
             # On this connection the identity was proved; on a later one it would not.
             peer = replace(
@@ -352,7 +352,7 @@ class _NewSession:
                 command_address=session.command_address,
             )
         decision, peer = yield from decide(self.context, self.rule, peer)
-        session.valid_commands = self.security.rules.valid_commands(
+        session.valid_commands = rules.valid_commands(
             self.rule.permission, peer.is_mapped, unfit
         )
         reasons: Mapping[str, str] = {}
