@@ -184,7 +184,7 @@ class _Run:
 
     def _secure_pools(self) -> None:
         if self._suite != SUITES[0]:
-            return
+            return  # older ones have no such template
         for number, wanted in enumerate(secure_pools.POLICIES):
             self._report.section(f"{self._suite}: a pool under {wanted.title}")
             work = self._work / f"secure-pool-{number}"

@@ -28,7 +28,8 @@ _USES = ("security:recommended",)
 _DAEMONS = {"DaemonMaster", "Negotiator", "Scheduler", "StartD", "Machine"}
 _LOGS = ("MasterLog", "SchedLog", "StartLog", "NegotiatorLog")
 _SESSION_REFUSED = "Server rejected our session id"
-_REFUSED = re.compile(f"{_SESSION_REFUSED}|DENIED|SECMAN: FAILED|AUTHENTICATE:")
+_REFUSED = re.compile(f"{_SESSION_REFUSED}|DENIED")
+_COLLECTOR_REFUSES = re.compile(r".*(?:DENIED|AUTHENTICATE).*")
 _OF_AN_AD = b"OpSysAndVer"
 _ENCRYPTED = b"CRAP\0\2"
 """What a datagram's security header begins with."""
@@ -166,6 +167,8 @@ class _Run:
         self._identities()
         self._job("first")
         found = {log: lines for log, lines in self._refusals().items() if lines}
+        if turned_away := _COLLECTOR_REFUSES.findall(self._collector.log_tail(1000)):
+            found["CollectorLog"] = turned_away
         self._report.check(self._name("nobody is refused"), not found, f"{found}")
         return True
 
