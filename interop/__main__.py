@@ -31,6 +31,8 @@ from interop import (
     ping,
     pool,
     queries,
+    resumption,
+    secure_pools,
     security,
     tokens,
     volume,
@@ -51,15 +53,19 @@ _PHASES = (
     "queries",
     "ping",
     "kerberos",
+    "secure-pools",
     "children",
     "tokens",
     "configurations",
     "pool",
     "security",
     "matrix",
+    "resumption",
 )
 """Those that take longest come first."""
-_OF_ONE_SUITE = frozenset({"configurations", "administration", "life", "children"})
+_OF_ONE_SUITE = frozenset(
+    {"configurations", "administration", "life", "children", "secure-pools"}
+)
 """Phases that are compared with the newest HTCondor only, unless asked for."""
 _JOBS = 3
 
@@ -96,6 +102,8 @@ class _Run:
             "matrix": self._matrix,
             "tokens": self._tokens,
             "pool": self._pool,
+            "secure-pools": self._secure_pools,
+            "resumption": self._resumption,
             "life": self._life,
             "children": self._children,
         }
@@ -172,6 +180,26 @@ class _Run:
                 kind, sandbox, self._report, sandbox.work
             ),
             pool.compare,
+        )
+
+    def _secure_pools(self) -> None:
+        if self._suite != SUITES[0]:
+            return  # older ones have no such template
+        for number, wanted in enumerate(secure_pools.POLICIES):
+            self._report.section(f"{self._suite}: a pool under {wanted.title}")
+            work = self._work / f"secure-pool-{number}"
+            work.mkdir()
+            with (
+                self._report.guarded(wanted.title),
+                Sandbox(self._root, work) as sandbox,
+            ):
+                secure_pools.check_pool(wanted, sandbox, self._report)
+
+    def _resumption(self) -> None:
+        self._both(
+            "the second command of a client",
+            lambda kind, sandbox: resumption.observe(kind, sandbox, self._report),
+            resumption.compare,
         )
 
     def _tokens(self) -> None:

@@ -26,7 +26,14 @@ from interop.peers import our_environment
 from interop.sandbox import HOST_NAME, Sandbox, wait_until
 from tests.security.certificates import Identity, make_identity
 
-__all__ = ["CLIENT_USER", "METHODS", "Credentials", "prepare_credentials"]
+__all__ = [
+    "CLIENT_USER",
+    "DOMAIN",
+    "METHODS",
+    "CredentialFiles",
+    "Credentials",
+    "prepare_credentials",
+]
 
 CLIENT_USER = "tester"
 """Who asks, in every cell."""
@@ -44,7 +51,8 @@ METHODS = (
     "MUNGE",
 )
 
-_DOMAIN = "pool.example"
+DOMAIN = "pool.example"
+"""Whose the identities are."""
 _ISSUER_PORT = 8443
 _ISSUER = f"https://localhost:{_ISSUER_PORT}"
 _SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -76,10 +84,8 @@ def prepare_credentials(sandbox: Sandbox) -> Iterator[Credentials]:
     Raises:
         PeerDidNotStart: ``munged`` or the issuer of SciTokens does not answer.
     """
-    place = sandbox.work / "credentials"
-    place.mkdir()
-    place.chmod(0o755)
-    made = _Making(sandbox, place)
+    made = CredentialFiles(sandbox)
+    place = made.place
     made.certificates()
     made.passwords()
     made.tokens()
@@ -88,13 +94,13 @@ def prepare_credentials(sandbox: Sandbox) -> Iterator[Credentials]:
     remote.mkdir()
     remote.chmod(0o1777)
     (place / "map").write_text(
-        f"SSL /.*/ byssl@{_DOMAIN}\nSCITOKENS /.*/ byscitoken@{_DOMAIN}\n"
+        f"SSL /.*/ byssl@{DOMAIN}\nSCITOKENS /.*/ byscitoken@{DOMAIN}\n"
     )
     with start_realm(sandbox) as realm, _munged(sandbox), _issuer(sandbox, place):
         realm.log_in(CLIENT_USER, "alice")
         both = {
             "FS_REMOTE_DIR": str(remote),
-            "TRUST_DOMAIN": _DOMAIN,
+            "TRUST_DOMAIN": DOMAIN,
             "SEC_FS_ENFORCE_CHANNEL_BINDING": "False",  # 23.9 does without
             "AUTH_SSL_SERVER_CAFILE": str(place / "ca.pem"),
             "AUTH_SSL_CLIENT_CAFILE": str(place / "ca.pem"),
@@ -122,20 +128,26 @@ def prepare_credentials(sandbox: Sandbox) -> Iterator[Credentials]:
         yield Credentials(server, client, environment)
 
 
-class _Making:
-    """Makes files.
+class CredentialFiles:
+    """Makes the files that methods need, in a directory of the sandbox's work.
 
     Args:
         sandbox: Whose users they belong to.
-        place: Where they go.
     """
 
-    def __init__(self, sandbox: Sandbox, place: Path) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._place = place
+        self._place = place = sandbox.work / "credentials"
+        place.mkdir()
+        place.chmod(0o755)
         for side, user in (("server", "root"), ("client", CLIENT_USER)):
             (place / side).mkdir()
             self._give(place / side, user)
+
+    @property
+    def place(self) -> Path:
+        """The directory."""
+        return self._place
 
     def certificates(self) -> None:
         """An authority, and what it signed for the host and for the client."""
@@ -158,22 +170,31 @@ class _Making:
 
     def tokens(self) -> None:
         """A token of the pool, made by the real tool."""
-        tokens = self._place / "client" / "tokens"
+        self.token("client", CLIENT_USER, f"bytoken@{DOMAIN}")
+
+    def token(self, side: str, user: str, identity: str) -> None:
+        """A token that the real tool makes with the pool's key.
+
+        Args:
+            side: Whose it is: goes into ``side/tokens``.
+            user: Whom the file belongs to.
+            identity: What it makes of its bearer.
+        """
+        tokens = self._place / side / "tokens"
         tokens.mkdir()
         tokens.chmod(0o700)
-        self._give(tokens, CLIENT_USER)
+        self._give(tokens, user)
+        keys = self._place / "server" / "keys"
         made = self._sandbox.run(
-            ["condor_token_create", "-identity", f"bytoken@{_DOMAIN}", "-key", "POOL"],
+            ["condor_token_create", "-identity", identity, "-key", "POOL"],
             environment={
                 "CONDOR_CONFIG": "/dev/null",
-                "_CONDOR_SEC_PASSWORD_DIRECTORY": str(self._place / "server" / "keys"),
-                "_CONDOR_SEC_TOKEN_POOL_SIGNING_KEY_FILE": str(
-                    self._place / "server" / "keys" / "POOL"
-                ),
-                "_CONDOR_TRUST_DOMAIN": _DOMAIN,
+                "_CONDOR_SEC_PASSWORD_DIRECTORY": str(keys),
+                "_CONDOR_SEC_TOKEN_POOL_SIGNING_KEY_FILE": str(keys / "POOL"),
+                "_CONDOR_TRUST_DOMAIN": DOMAIN,
             },
         )
-        self._secret(tokens / "pool", made.checked(), CLIENT_USER)
+        self._secret(tokens / "pool", made.checked(), user)
 
     def scitoken(self) -> None:
         """A SciToken, and the key by which its issuer's verifiers know it."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from interop.errors import PeerDidNotStart
@@ -89,13 +90,17 @@ class Collector:
         config: The tools' configuration.
         log: Its log.
         environment: What the tools' environment has besides.
+        process: Itself; of the real one, what entered the sandbox for it.
+        pid_file: Where the real one writes its process id in the sandbox.
     """
 
     kind: Kind
     sandbox: Sandbox
     config: Path
     log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes]
+    pid_file: Path
 
     def tool(
         self,
@@ -165,13 +170,27 @@ class Collector:
             beside=True,
         )
 
+    def kill(self) -> None:
+        """Have the collector gone from one moment to the next."""
+        if not self.kind.is_real:
+            self.process.kill()
+        elif self.pid_file.exists():
+            command = ["sh", "-c", f"kill -KILL $(cat {self.pid_file})"]
+            self.sandbox.run(command).checked()
+        self.process.wait(_STOP_SECONDS)
+
     def log_tail(self, line_count: int = 30) -> str:
         """Give the end of what the collector wrote."""
         return _tail(self.log, line_count)
 
 
 def write_config(
-    sandbox: Sandbox, name: str, knobs: Mapping[str, str], *, owner: str = "condor"
+    sandbox: Sandbox,
+    name: str,
+    knobs: Mapping[str, str],
+    *,
+    owner: str = "condor",
+    uses: Sequence[str] = (),
 ) -> Path:
     """Write an HTCondor configuration for one directory of daemons.
 
@@ -180,6 +199,7 @@ def write_config(
         name: The configuration's name; its daemons live in ``work/name``.
         knobs: Assignments on top of the places and the address.
         owner: Whom the daemons' directories belong to.
+        uses: Templates of configuration that come before the assignments.
 
     Returns:
         The file.
@@ -205,7 +225,9 @@ def write_config(
         **knobs,
     }
     file = sandbox.work / f"{name}.config"
-    file.write_text("".join(f"{knob} = {text}\n" for knob, text in assignments.items()))
+    lines = [f"use {template}" for template in uses]
+    lines += [f"{knob} = {text}" for knob, text in assignments.items()]
+    file.write_text("".join(f"{line}\n" for line in lines))
     return file
 
 
@@ -217,6 +239,7 @@ def start(
     *,
     user: str = "root",
     environment: Mapping[str, str] | None = None,
+    uses: Sequence[str] | None = None,
 ) -> Iterator[Collector]:
     """Run a collector for the length of a ``with`` block.
 
@@ -226,6 +249,8 @@ def start(
         knobs: Its configuration; for ours on top of the embedded defaults.
         user: Who runs it.
         environment: What its environment, and that of its tools, has besides.
+        uses: Templates of configuration that come before the knobs. With them, be it
+            none, ours reads the same file as the real one.
 
     Yields:
         The collector, ready for commands.
@@ -233,33 +258,35 @@ def start(
     Raises:
         PeerDidNotStart: No address file within the time.
     """
-    work = sandbox.work
+    name = f"collector-{kind.name}"
     owner = "condor" if user == "root" else user
-    config = write_config(sandbox, f"collector-{kind.name}", knobs, owner=owner)
-    address_file = work / f"collector-{kind.name}" / "run" / "address"
+    config = write_config(sandbox, name, knobs, owner=owner, uses=uses or ())
+    local = sandbox.work / name
+    address_file = local / "run" / "address"
     pid_file = address_file.with_name("pid")
     for old in (address_file, pid_file):
         old.unlink(missing_ok=True)
-    address_file.unlink(missing_ok=True)
-    log = work / f"collector-{kind.name}.log"
-    if kind.is_real:
+    stdout = sandbox.work / f"{name}.out"
+    log = local / "log" / "CollectorLog"
+    if kind.is_real or uses is not None:
         with config.open("a") as file:
             file.write(f"COLLECTOR_ADDRESS_FILE = {address_file}\n")
-            file.write(
-                f"COLLECTOR_LOG = {work}/collector-{kind.name}/log/CollectorLog\n"
-            )
-        log = work / f"collector-{kind.name}" / "log" / "CollectorLog"
+            file.write(f"COLLECTOR_LOG = {log}\n")
+    if kind.is_real:
         command = sandbox.inside(
             ["condor_collector", "-f", "-p", str(PORT), "-pidfile", str(pid_file)], user
         )
         variables = {"CONDOR_CONFIG": str(config)}
     else:
-        _, _, domain = HOST_NAME.partition(".")
-        named = {"DEFAULT_DOMAIN_NAME": domain, **knobs}
-        command = sandbox.beside(_our_command(address_file, named), user)
         variables = our_environment()
+        if uses is None:
+            _, _, domain = HOST_NAME.partition(".")
+            options = _assignments({"DEFAULT_DOMAIN_NAME": domain, **knobs})
+            stdout = log = sandbox.work / f"{name}.log"
+        else:
+            options = ["--config", str(config)]
+        command = sandbox.beside(_our_command(address_file, options), user)
     extra = environment or {}
-    stdout = work / f"collector-{kind.name}.out" if kind.is_real else log
     with sandbox.daemon(command, stdout, {**variables, **extra}) as process:
         if not wait_until(
             lambda: _is_written(address_file) or process.poll() is not None,
@@ -267,15 +294,15 @@ def start(
         ) or not _is_written(address_file):
             raise PeerDidNotStart(f"the {kind.name} collector", _tail(stdout, 30))
         try:
-            yield Collector(kind, sandbox, config, log, extra)
+            yield Collector(kind, sandbox, config, log, extra, process, pid_file)
         finally:
             if pid_file.exists():  # what ends is only what had entered the sandbox
                 sandbox.run(["sh", "-c", f"kill $(cat {pid_file})"])
                 wait_until(lambda: process.poll() is not None, _STOP_SECONDS)
 
 
-def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
-    command = [
+def _our_command(address_file: Path, options: Sequence[str]) -> list[str]:
+    return [
         *TWISTD,
         "condor-collector",
         "--port",
@@ -284,10 +311,15 @@ def _our_command(address_file: Path, knobs: Mapping[str, str]) -> list[str]:
         "none",
         "--address-file",
         str(address_file),
+        *options,
     ]
+
+
+def _assignments(knobs: Mapping[str, str]) -> list[str]:
+    options = []
     for knob, text in knobs.items():
-        command += ["--set", f"{knob}={text}"]
-    return command
+        options += ["--set", f"{knob}={text}"]
+    return options
 
 
 def our_tool_command(*command: str) -> list[str]:

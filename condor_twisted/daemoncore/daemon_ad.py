@@ -63,6 +63,8 @@ def daemon_ad(daemon: Daemon) -> WireAd:
             attributes.MACHINE: host_name(settings),
             attributes.MY_ADDRESS: str(daemon.address),
             attributes.MY_CURRENT_TIME: int(time.time()),
+            attributes.DAEMON_LAST_RECONFIG_TIME: daemon.reconfigured_at_unix
+            or int(time.time()),
         }
     )
     builder.update(common_attributes(daemon))
@@ -117,8 +119,6 @@ def common_attributes(daemon: Daemon) -> dict[str, AdValue]:
         attributes.CONDOR_VERSION: ANNOUNCED_VERSION,
         attributes.CONDOR_PLATFORM: ANNOUNCED_PLATFORM,
         attributes.DAEMON_START_TIME: daemon.started_at_unix or int(time.time()),
-        attributes.DAEMON_LAST_RECONFIG_TIME: daemon.reconfigured_at_unix
-        or int(time.time()),
     }
     for name, macro in (
         ("DetectedCpus", "DETECTED_CPUS"),

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.security.authorization import Authorizer, Decision
-from condor_twisted.security.commands import CommandRule
+from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.method_names import canonical_method
 from condor_twisted.security.peer import Peer, Transport
 from condor_twisted.security.policy import FeatureLevel, Policies, SidePolicy
 
-__all__ = ["admit", "holds", "unmet_requirement"]
+__all__ = ["admit", "holds", "unfit_levels", "unmet_requirement"]
 
 #: Methods that no list names: sessions that were set up without the network.
 _EXEMPT_METHODS = frozenset({"FAMILY", "MATCH"})
@@ -63,6 +63,27 @@ def unmet_requirement(policy: SidePolicy, peer: Peer) -> str | None:
     ):
         return f"{level} does not take authentication by {method}"
     return None
+
+
+def unfit_levels(
+    first: CommandRule, rules: CommandRules, peer: Peer, policies: Policies
+) -> frozenset[Permission]:
+    """Levels whose requirements a new session does not fulfil.
+
+    A client that resumed it for one of their commands would be sent away, so it is not
+    told that it might. The level of the first command stays in any case: a client
+    takes a session that is good for nothing as a failure.
+
+    Args:
+        first: What the command that the session is made for demands.
+        rules: What all commands demand.
+        peer: Who the client will be when it comes back.
+        policies: The security policies in force.
+    """
+    levels = {rule.permission for rule in rules} - {first.permission}
+    return frozenset(
+        level for level in levels if unmet_requirement(policies.of(level), peer)
+    )
 
 
 def admit(

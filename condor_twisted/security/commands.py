@@ -57,7 +57,9 @@ class CommandRules:
 
     def __init__(self) -> None:
         self._rules: dict[int, CommandRule] = {}
-        self._valid_commands: dict[tuple[Permission, bool], str] = {}
+        self._valid_commands: dict[
+            tuple[Permission, bool, frozenset[Permission]], str
+        ] = {}
 
     def add(self, rule: CommandRule) -> None:
         """Register one command.
@@ -87,22 +89,31 @@ class CommandRules:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def valid_commands(self, permission: Permission, mapped: bool) -> str:
+    def valid_commands(
+        self,
+        permission: Permission,
+        mapped: bool,
+        unfit: frozenset[Permission] = frozenset(),
+    ) -> str:
         """The text of ``ValidCommands``: what a session of this level is good for.
 
         Args:
             permission: The level of the session's first command.
             mapped: The user is mapped; without that, commands that force
                 authentication are left out.
+            unfit: Levels whose requirements the session does not fulfil; their
+                commands are left out.
         """
-        key = (permission, mapped)
+        key = (permission, mapped, unfit)
         text = self._valid_commands.get(key)
         if text is None:
             text = ",".join(
                 str(rule.number)
                 for level in with_implied(permission)
                 for rule in self._rules.values()
-                if level in rule.levels and (mapped or not rule.force_authentication)
+                if level in rule.levels
+                and rule.permission not in unfit
+                and (mapped or not rule.force_authentication)
             )
             self._valid_commands[key] = text
         return text

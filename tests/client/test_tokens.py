@@ -28,7 +28,9 @@ from condor_twisted.errors import CommandRefused, HandshakeTimedOut, SecurityErr
 from condor_twisted.security.tokens import parse_token
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from tests.daemoncore.token_kit import TokenDaemonTestCase
-from tests.security.kit import load_vector
+from tests.security.recordings import (
+    load_vector,
+)
 
 
 class TokenTests(TokenDaemonTestCase):

@@ -17,7 +17,9 @@ from condor_twisted.security.peer import Transport, raw_peer
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader
 from tests.daemoncore.token_kit import TokenDaemonTestCase
-from tests.security.kit import load_vector
+from tests.security.recordings import (
+    load_vector,
+)
 
 START = {"ClientId": "host-1", "User": "carol@example"}
 

@@ -33,7 +33,10 @@ from condor_twisted.security.tickets import (
     TicketProblem,
     TicketSource,
 )
-from tests.security.kit import blocks_of, load_vector
+from tests.security.recordings import (
+    blocks_of,
+    load_vector,
+)
 
 #: When the recorded ticket was shown.
 SHOWN_AT = 1795351896

@@ -60,3 +60,14 @@ class CommandRulesTests(SynchronousTestCase):
         self.assertEqual(rules.valid_commands(Permission.READ, True), "5,6,7")
         rules.remove(6)
         self.assertEqual(rules.valid_commands(Permission.READ, True), "5,7")
+
+    def test_valid_commands_of_unfit_levels(self) -> None:
+        """Commands of levels that refuse the session are left out."""
+        rules = read_rules()
+        levels = frozenset({Permission.READ, Permission.DAEMON})
+        self.assertEqual(
+            rules.valid_commands(Permission.DAEMON, True, levels), "60021,60052"
+        )
+        self.assertEqual(
+            rules.valid_commands(Permission.DAEMON, True), "58,60047,60021,60052,5,6"
+        )

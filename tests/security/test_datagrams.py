@@ -38,7 +38,14 @@ from condor_twisted.wire.safe_messages import (
     SafeMessageHeader,
     protect_message,
 )
-from tests.security.kit import Recording, client_context, load_vector, make_state
+from tests.security.kit import (
+    client_context,
+    make_state,
+)
+from tests.security.recordings import (
+    Recording,
+    load_vector,
+)
 from tests.security.test_negotiation import play_client, play_server
 
 REQUIRED = {

@@ -19,7 +19,10 @@ from condor_twisted.security.key_exchange import (
     make_private_key,
 )
 from condor_twisted.security.keys import CryptoMethod
-from tests.security.kit import attributes_of, load_vector
+from tests.security.recordings import (
+    attributes_of,
+    load_vector,
+)
 
 
 class KeyExchangeTests(SynchronousTestCase):

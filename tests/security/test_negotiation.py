@@ -22,7 +22,7 @@ from condor_twisted.security.negotiation import (
 )
 from condor_twisted.security.steps import Handshake, PathKind, PathStatus
 from condor_twisted.wire.messages import MessageReader
-from tests.security.kit import (
+from tests.security.recordings import (
     Played,
     Recording,
     attributes_of,

@@ -19,7 +19,9 @@ from condor_twisted.security.pod_ads import (
     read_pod_ad,
 )
 from condor_twisted.wire.messages import MessageReader, MessageWriter
-from tests.security.kit import load_vector
+from tests.security.recordings import (
+    load_vector,
+)
 
 
 def message(*lines: bytes, encrypted: bool = False) -> bytes:

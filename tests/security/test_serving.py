@@ -152,6 +152,29 @@ class NewSessionTests(ServingCase):
                 self.assertTrue(admission.encrypted)
                 self.assertEqual(host.directories, {})
 
+    def test_good_for_no_other_method(self) -> None:
+        """A level that takes other methods alone is not promised to a session."""
+        server = make_state({**FS, "SEC_DAEMON_AUTHENTICATION_METHODS": "CLAIMTOBE"})
+        client = make_state({**FS, "SEC_CLIENT_AUTHENTICATION_METHODS": "CLAIMTOBE,FS"})
+        one, _ = self.run_command(server, client, CommandStart(58))
+        session = one.outcome().session
+        self.assertEqual(session.method, "CLAIMTOBE")
+        self.assertEqual(session.valid_commands, "58,60047")
+        one, two = self.run_command(server, client)
+        self.assertFalse(one.outcome().resumed)
+        self.assertEqual(two.outcome().command, 5)
+        self.assertEqual(one.outcome().session.method, "FS")
+
+    def test_good_for_its_own_level_at_least(self) -> None:
+        """A session that nothing protects is good for the level it was made for."""
+        knobs = {
+            **CLAIM,
+            "SEC_DEFAULT_ENCRYPTION": "NEVER",
+            "SEC_DEFAULT_INTEGRITY": "NEVER",
+        }
+        client, _ = self.run_command(make_state(knobs), make_state(knobs))
+        self.assertEqual(client.outcome().session.valid_commands, "5,6")
+
     def test_policies_and_ciphers(self) -> None:
         """Each wish of the client meets each of the server, with each cipher."""
         words = ("REQUIRED", "PREFERRED", "OPTIONAL", "NEVER")

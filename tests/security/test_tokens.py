@@ -23,7 +23,12 @@ from condor_twisted.security.tokens import (
     scramble,
     token_key,
 )
-from tests.security.kit import counting_random, load_vector
+from tests.security.kit import (
+    counting_random,
+)
+from tests.security.recordings import (
+    load_vector,
+)
 
 NOW = 1_795_351_000
 KEY = SigningKey.from_file("TESTKEY", b"a key of more than 16 bytes")

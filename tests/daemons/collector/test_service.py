@@ -484,6 +484,7 @@ class TimeTests(CollectorTestCase):
         self.assertEqual(values["MyAddress"], f'"{self.collector.address}"')
         self.assertEqual(values["LastHeardFrom"], str(int(WALL)))
         self.assertNotIn("AuthenticatedIdentity", values)
+        self.assertNotIn("DaemonLastReconfigTime", values)  # as the real one's
         self.reactor.advance(900)
         (lines,) = self.query(Command.QUERY_COLLECTOR_ADS)
         values = dict(line.split(" = ", 1) for line in lines)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography import x509
-from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.errors import (
@@ -17,9 +15,10 @@ from condor_twisted.errors import (
 from condor_twisted.security.methods.base import AuthResult
 from condor_twisted.security.methods.scitokens import SciTokensMethod
 from tests.security.certificates import HOST, make_context
-from tests.security.kit import FakeHost, Recording, Side, load_vector, pump
+from tests.security.kit import FakeHost, Side, pump
 from tests.security.methods.kit import client_side, number, server_side
-from tests.security.methods.test_ssl import DIALLED, ScriptedConnection, host
+from tests.security.methods.test_ssl import DIALLED, host
+from tests.security.recordings import prepare_recording
 from tests.security.scitoken_kit import ISSUER, KEYS, OTHER_KEY, scitoken
 from tests.security.test_akep2 import message, replacing
 from tests.security.test_negotiation import play_client, play_server
@@ -165,23 +164,7 @@ class RecordedTests(SynchronousTestCase):
 
     def play(self, name: str, server: bool) -> Any:
         """Play one side, with TLS that repeats the recorded bytes."""
-        vector = load_vector(f"scitokens-{name}")
-        way = "S>C" if server else "C>S"
-        turns: list[tuple[int, bytes]] = []
-        for packet in vector["connections"][0]["packets"]:
-            fields = {item.get("name"): item for item in packet.get("fields", ())}
-            if packet.get("dir") == way and "tls_bytes" in fields:
-                data = bytes.fromhex(fields["tls_bytes"]["hex"])
-                turns.append((fields["status"]["value"], data))
-        pem = load_vector("ssl-client-cert")["secrets"]["host_pem"]
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        connection = ScriptedConnection(turns, None if server else certificate)
-        connection.block = b"\0\0\0\5token"
-        self.patch(SSL, "Connection", lambda context, socket: connection)
-        recording = Recording(vector, server)
-        recording.host.tls = lambda settings: object()
-        recording.host.bearer_token = vector["secrets"].get("token")
-        recording.random[256] = bytes(256)
+        recording = prepare_recording(self, f"scitokens-{name}", server)
         return play_server(recording) if server else play_client(recording)
 
     def test_failures(self) -> None:

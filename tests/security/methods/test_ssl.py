@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography import x509
-from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.constants.permissions import Permission
@@ -28,8 +26,9 @@ from tests.security.certificates import (
     USER,
     make_context,
 )
-from tests.security.kit import DictKnobs, FakeHost, Recording, Side, load_vector, pump
+from tests.security.kit import DictKnobs, FakeHost, Side, pump
 from tests.security.methods.kit import client_side, number, server_side
+from tests.security.recordings import prepare_recording
 from tests.security.test_akep2 import message, replacing
 from tests.security.test_negotiation import play_client, play_server
 
@@ -221,99 +220,12 @@ class OfferTests(SynchronousTestCase):
             self.assertIs("SSL" in found, offered)
 
 
-class ScriptedConnection:
-    """TLS that says what one side of a recorded conversation said.
-
-    Args:
-        turns: Status and bytes of each of its messages.
-        certificate: What it has from the other side.
-    """
-
-    def __init__(
-        self, turns: list[tuple[int, bytes]], certificate: x509.Certificate | None
-    ) -> None:
-        self._turns = turns
-        self._certificate = certificate
-        self._out = b""
-        #: What there is to read behind the random bytes.
-        self.block = b""
-
-    def set_accept_state(self) -> None:
-        """Be a server."""
-
-    def set_connect_state(self) -> None:
-        """Be a client."""
-
-    def _next(self) -> None:
-        if not self._turns:
-            raise SSL.WantReadError
-        status, self._out = self._turns.pop(0)
-        if status == 2:
-            raise SSL.WantReadError
-        if status == 3:
-            raise SSL.Error([("", "", "recorded failure")])
-
-    def do_handshake(self) -> None:
-        """Be as far as the recorded side was."""
-        self._next()
-
-    def send(self, data: bytes) -> int:
-        """Send the recorded bytes."""
-        self._next()
-        return len(data)
-
-    def recv(self, length: int) -> bytes:
-        """Receive as much as was wanted, or the block."""
-        if self.block and length > 256:
-            block, self.block = self.block, b"taken"
-            if block == b"taken":
-                raise SSL.WantReadError
-            return block
-        self._next()
-        return bytes(length)
-
-    def bio_write(self, data: bytes) -> int:
-        """Take the other side's bytes."""
-        return len(data)
-
-    def bio_read(self, length: int) -> bytes:
-        """The recorded bytes, once."""
-        out, self._out = self._out, b""
-        if not out:
-            raise SSL.WantReadError
-        return out
-
-    def get_peer_certificate(self, *, as_cryptography: bool) -> x509.Certificate | None:
-        """The other side's certificate."""
-        return self._certificate
-
-
 class RecordedTests(SynchronousTestCase):
     """Recorded conversations: every byte around TLS is the recorded one."""
 
     def play(self, name: str, server: bool) -> Any:
         """Play one side, with TLS that repeats the recorded bytes."""
-        vector = load_vector(f"ssl-{name}")
-        way = "S>C" if server else "C>S"
-        turns: list[tuple[int, bytes]] = []
-        for packet in vector["connections"][0]["packets"]:
-            fields = {item.get("name"): item for item in packet.get("fields", ())}
-            if packet.get("dir") == way and "tls_bytes" in fields:
-                turns.append(
-                    (
-                        fields["status"]["value"],
-                        bytes.fromhex(fields["tls_bytes"]["hex"]),
-                    )
-                )
-        known = load_vector("ssl-client-cert")["secrets"]
-        pem = known["user_pem"] if server else known["host_pem"]
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        nameless = server and name != "client-cert"
-        connection = ScriptedConnection(turns, None if nameless else certificate)
-        self.patch(SSL, "Connection", lambda context, socket: connection)
-        recording = Recording(vector, server)
-        recording.host.tls = lambda settings: object()
-        recording.random[256] = bytes(256)
+        recording = prepare_recording(self, f"ssl-{name}", server)
         return play_server(recording) if server else play_client(recording)
 
     def test_admitted(self) -> None:
