@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from OpenSSL import SSL
 
@@ -33,7 +33,13 @@ from fuzz.carrying import (
     carry,
 )
 from fuzz.house import Broken
-from tests.security.certificates import HOST, PROXY, USER, make_context
+from tests.security.certificates import (
+    HOST,
+    OTHER_AUTHORITY,
+    PROXY,
+    USER,
+    make_context,
+)
 from tests.security.kit import (
     CLIENT_ENDS,
     SERVER_ENDS,
@@ -51,6 +57,11 @@ __all__ = ["METHODS", "Method"]
 
 _POOL_KEY: Final = b"the key of the pool"
 _DIALLED: Final = "<127.0.0.1:9618?alias=localhost>"
+#: Who nobody vouches for is trusted at first sight.
+_TRUSTING: Final = {
+    "SEC_KNOWN_HOSTS": "/known_hosts",
+    "BOOTSTRAP_SSL_SERVER_TRUST": "True",
+}
 _REFUSED: Final = SspiProblem("The token supplied to the function is invalid.")
 
 
@@ -94,6 +105,7 @@ def _client_contexts() -> tuple[SSL.Context, ...]:
         make_context(USER),
         make_context(PROXY, USER),
         make_context(USER, version=SSL.TLS1_2_VERSION),
+        make_context(USER, trusts=OTHER_AUTHORITY),
     )
 
 
@@ -146,7 +158,7 @@ def _with_certificates(chance: random.Random) -> _Hosts:
 
 
 def _with_scitoken(chance: random.Random) -> _Hosts:
-    context = _client_contexts()[0]
+    context = chance.choice(_client_contexts())
     return _Hosts(
         FakeHost(tls=lambda settings: context, bearer_token=_scitoken()),
         FakeHost(tls=lambda settings: _server_context(), issuer_keys={ISSUER: KEYS}),
@@ -288,8 +300,8 @@ METHODS: Final = (
         },
         peer_ad={"TrustDomain": "test.pool", "IssuerKeys": "POOL"},
     ),
-    Method("SSL", _with_certificates),
-    Method("SCITOKENS", _with_scitoken),
+    Method("SSL", _with_certificates, _TRUSTING),
+    Method("SCITOKENS", _with_scitoken, _TRUSTING),
     Method("MUNGE", _with_credential),
     Method("KERBEROS", _with_ticket, allowed=(*METHOD_ERRORS, SecurityError)),
     Method("NTSSPI", _with_logins, allowed=(*METHOD_ERRORS, NoMethodSucceeded)),
