@@ -97,7 +97,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_canonical_names(self) -> None:
         """A method's own mapping counts; what stands for plugins names nobody."""
-        for given, mapped, user in (
+        for named, mapped, user in (
             (None, "bob@map", "bob@map"),
             (None, None, "scitokens@unmapped"),
             (None, "PLUGIN:*", "scitokens@unmapped"),
@@ -107,7 +107,7 @@ class ServerTests(SynchronousTestCase):
         ):
 
             def serve(
-                method: object, context: object, given: str | None = given
+                method: object, context: object, given: str | None = named
             ) -> Handshake[AuthResult]:
                 yield from send_message(b"")
                 return AuthResult("scitokens@unmapped", "iss,sub", given)
