@@ -33,6 +33,7 @@ from interop import (
     queries,
     security,
     tokens,
+    trust,
     volume,
 )
 from interop.chroots import SUITES, find_chroot
@@ -51,6 +52,7 @@ _PHASES = (
     "queries",
     "ping",
     "kerberos",
+    "trust",
     "children",
     "tokens",
     "configurations",
@@ -95,6 +97,7 @@ class _Run:
             "kerberos": self._kerberos,
             "matrix": self._matrix,
             "tokens": self._tokens,
+            "trust": self._trust,
             "pool": self._pool,
             "life": self._life,
             "children": self._children,
@@ -164,6 +167,9 @@ class _Run:
 
     def _matrix(self) -> None:
         self._both("every method and cipher", matrix.observe, matrix.compare)
+
+    def _trust(self) -> None:
+        self._both("known hosts and plugins", trust.observe, trust.compare)
 
     def _pool(self) -> None:
         self._both(

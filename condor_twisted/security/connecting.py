@@ -379,7 +379,7 @@ class _NewSession:
                 self.security.host,
                 self.context.ends.dialled_host,
                 found.method,
-                found.user,
+                found.result.user,
             )
         return found
 

@@ -120,7 +120,7 @@ def note_known_host(
         host: Who we are.
         name: The server's host name; without one nothing is written.
         method: The method; SSL writes down more, and does so itself.
-        user: Who the server is.
+        user: Who the server is, before the identity map.
     """
     path = known_hosts_file(knobs, host)
     if path is None or not _is_host(name) or method == _SSL:
