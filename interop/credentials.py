@@ -26,7 +26,7 @@ from interop.peers import our_environment
 from interop.sandbox import HOST_NAME, Sandbox, wait_until
 from tests.security.certificates import Identity, make_identity
 
-__all__ = ["CLIENT_USER", "METHODS", "Credentials", "prepare_credentials"]
+__all__ = ["CLIENT_USER", "METHODS", "SUBJECTS", "Credentials", "prepare_credentials"]
 
 CLIENT_USER = "tester"
 """Who asks, in every cell."""
@@ -43,6 +43,9 @@ METHODS = (
     "KERBEROS",
     "MUNGE",
 )
+
+SUBJECTS = ("somebody", "named", "declined", "broken")
+"""Whom there are SciTokens of, ``scitoken-<subject>``; usually the first is shown."""
 
 _DOMAIN = "pool.example"
 _ISSUER_PORT = 8443
@@ -116,7 +119,7 @@ def prepare_credentials(sandbox: Sandbox) -> Iterator[Credentials]:
             "SEC_TOKEN_DIRECTORY": str(place / "client" / "tokens"),
             "AUTH_SSL_CLIENT_CERTFILE": str(place / "client.pem"),
             "AUTH_SSL_CLIENT_KEYFILE": str(place / "client.key"),
-            "SCITOKENS_FILE": str(place / "client" / "scitoken"),
+            "SCITOKENS_FILE": str(place / "client" / f"scitoken-{SUBJECTS[0]}"),
         }
         environment = {**realm.environment, "SSL_CERT_FILE": str(place / "ca.pem")}
         yield Credentials(server, client, environment)
@@ -176,7 +179,7 @@ class _Making:
         self._secret(tokens / "pool", made.checked(), CLIENT_USER)
 
     def scitoken(self) -> None:
-        """A SciToken, and the key by which its issuer's verifiers know it."""
+        """SciTokens, and the key by which their issuer's verifiers know them."""
         key = ec.generate_private_key(ec.SECP256R1())
         public = json.loads(ECAlgorithm(ECAlgorithm.SHA256).to_jwk(key.public_key()))
         public |= {"kid": "one", "use": "sig", "alg": "ES256"}
@@ -184,7 +187,6 @@ class _Making:
         now = int(time.time())
         claims = {
             "iss": _ISSUER,
-            "sub": "somebody",
             "iat": now,
             "nbf": now - 60,
             "exp": now + 3600,
@@ -193,8 +195,11 @@ class _Making:
             "aud": "ANY",
             "scope": "condor:/READ condor:/WRITE",
         }
-        token = jwt.encode(claims, key, "ES256", headers={"kid": "one"})
-        self._secret(self._place / "client" / "scitoken", token, CLIENT_USER)
+        for subject in SUBJECTS:
+            said = {**claims, "sub": subject}
+            token = jwt.encode(said, key, "ES256", headers={"kid": "one"})
+            file = self._place / "client" / f"scitoken-{subject}"
+            self._secret(file, token, CLIENT_USER)
 
     def _put(self, name: str, identity: Identity, user: str) -> None:
         (self._place / f"{name}.pem").write_bytes(identity.certificate_pem)

@@ -56,7 +56,7 @@ _EXPECTED: Mapping[str, tuple[str, ...]] = {
     ),
     "plugins: the configuration names the bearer": ("byknob@elsewhere.example",),
     "plugins: a plugin fails": ("refused;",),
-    "plugins: all plugins": ("byplugin@elsewhere.example",),
+    "plugins: all plugins, no map file": ("byplugin@elsewhere.example",),
 }
 _NOTED = ("CLAIMTOBE", "ANONYMOUS", "FS", "PASSWORD", "IDTOKENS", "KERBEROS", "MUNGE")
 
@@ -105,13 +105,13 @@ _PLUGINS: Mapping[str, str] = {
     "E": 'echo "$1"',
 }
 """Plugins by name: what each does once it has noted what it was told."""
-_MAPS: Mapping[str, str | None] = {
-    "a plugin declines, the next one accepts": "PLUGIN:A,E",
-    "the configuration names the bearer": "PLUGIN:D",
-    "every plugin declines": "PLUGIN:A",
-    "a plugin fails": "PLUGIN:A,C,B",
-    "all plugins": None,
+_ASKED: Mapping[str, tuple[str, str]] = {
+    "a plugin declines, the next one accepts": ("somebody", "PLUGIN:A,E"),
+    "the configuration names the bearer": ("named", "PLUGIN:D"),
+    "every plugin declines": ("declined", "PLUGIN:A"),
+    "a plugin fails": ("broken", "PLUGIN:A,C,B"),
 }
+"""Whose token is shown, and what the map file has for it."""
 
 
 @dataclass(slots=True)
@@ -142,12 +142,19 @@ def observe(kind: Kind, sandbox: Sandbox) -> Findings:
         ) as collector:
             _meet(collector, credentials, findings)
         told = _write_plugins(sandbox)
-        for title, mapping in _MAPS.items():
-            knobs = _plugin_knobs(sandbox, server, mapping)
+        for mapped in (True, False):
+            knobs = _plugin_knobs(sandbox, server, mapped)
             with start(
                 kind, sandbox, knobs, environment=credentials.environment
             ) as collector:
-                _ask_plugins(collector, credentials, findings, title, told)
+                asked = {title: each[0] for title, each in _ASKED.items()}
+                _ask_plugins(
+                    collector,
+                    credentials,
+                    findings,
+                    asked if mapped else {"all plugins, no map file": "somebody"},
+                    told,
+                )
     return findings
 
 
@@ -221,9 +228,9 @@ def _write_plugins(sandbox: Sandbox) -> Path:
 
 
 def _plugin_knobs(
-    sandbox: Sandbox, server: Mapping[str, str], mapping: str | None
+    sandbox: Sandbox, server: Mapping[str, str], mapped: bool
 ) -> dict[str, str]:
-    """A collector's configuration with a map file of one line, or without one."""
+    """A collector's configuration, with a map file or without one."""
     place = sandbox.work / "plugins"
     knobs = {
         **server,
@@ -235,11 +242,14 @@ def _plugin_knobs(
         "SEC_SCITOKENS_PLUGIN_E_COMMAND": f"{place}/E 'two words'",
         "SEC_SCITOKENS_PLUGIN_NAMES": "A B",
     }
-    if mapping is None:
+    if not mapped:
         del knobs["CERTIFICATE_MAPFILE"]
         return knobs
     map_file = place / "map"
-    map_file.write_text(f"SCITOKENS /.*/ {mapping}\n")
+    lines = [
+        f"SCITOKENS ,{subject}$ {mapping}\n" for subject, mapping in _ASKED.values()
+    ]
+    map_file.write_text("".join(lines))
     return {**knobs, "CERTIFICATE_MAPFILE": str(map_file)}
 
 
@@ -247,20 +257,24 @@ def _ask_plugins(
     collector: Collector,
     credentials: Credentials,
     findings: Findings,
-    title: str,
+    asked: Mapping[str, str],
     told: Path,
 ) -> None:
+    """Show each scenario's token with both clients."""
+    tokens = collector.sandbox.work / "credentials" / "client"
     knobs = {
         **credentials.client,
         "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
         "SEC_CLIENT_AUTHENTICATION_METHODS": "SCITOKENS",
     }
     for client in ("real", "twisted"):
-        told.unlink(missing_ok=True)
-        (output,) = _ping(collector, client, [knobs])
-        text = told.read_text() if told.exists() else ""
-        times = re.sub(r"\b1[0-9]{9}\b", "(a time)", text)
-        _note(findings, client, f"plugins: {title}", output, times)
+        for title, subject in asked.items():
+            told.unlink(missing_ok=True)
+            shown = {**knobs, "SCITOKENS_FILE": str(tokens / f"scitoken-{subject}")}
+            (output,) = _ping(collector, client, [shown])
+            text = told.read_text() if told.exists() else ""
+            times = re.sub(r"\b1[0-9]{9}\b", "(a time)", text)
+            _note(findings, client, f"plugins: {title}", output, times)
 
 
 def compare(report: Report, expected: Findings, actual: Findings) -> None:
