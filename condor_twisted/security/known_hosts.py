@@ -195,6 +195,9 @@ class ServerTrust:
         if sound:
             return True
         if error not in _UNVOUCHED:
+            # Differs from HTCondor, which has trusted it by now for another day.
+            self._question = None
+            self._lines = [line for line in self._lines if not line.permitted]
             return False
         try:
             read = certificate.to_cryptography()
@@ -220,7 +223,7 @@ class ServerTrust:
             return True
         if self._known is not None:
             return self._judge_known(self._known, info)
-        if self._bootstraps or (self._asks and self._question is None):
+        if not self._passed and (self._bootstraps or self._asks):
             if not self._bootstraps:
                 digest = hashlib.sha256(certificate).digest().hex(":")
                 self._question = ConfirmServer(

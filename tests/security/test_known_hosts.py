@@ -208,6 +208,12 @@ class KnownTests(SslCase):
         lines = f"localhost SSL {info(server)}\n"
         for knobs in (FILE, BOOTSTRAP):
             self.assert_refused(self.talk(server, lines=lines, knobs=knobs))
+        for facts in ({"knobs": BOOTSTRAP}, {"terminal": True, "confirms": True}):
+            sides = self.talk(server, **facts)
+            self.assert_refused(sides)
+            self.assertEqual(sides[0].host.known_hosts, "")
+            asked = [s for s in sides[0].host.asked if isinstance(s, ConfirmServer)]
+            self.assertEqual(asked, [])
 
     def test_authority(self) -> None:
         """A host for which an authority vouches is noted once, and needs no line."""
@@ -303,3 +309,13 @@ class JudgeTests(SynchronousTestCase):
             self.assertFalse(trust.verify(connection, certificate, error, 0, 0))
         for error in (2, 18, 19, 20, 21):
             self.assertTrue(trust.verify(connection, certificate, error, 0, 0))
+
+    def test_one_certificate(self) -> None:
+        """Who is met first shows one certificate that is trusted, and no second."""
+        trust = ServerTrust("/f", "h", None, True, True)
+        host = FakeHost()
+        for content, passes in ((b"one", True), (b"one", True), (b"two", False)):
+            self.assertEqual(trust.judge(content, "/CN=h", False), passes)
+        self.assertTrue(Side(trust.settle(), host).value)
+        self.assertEqual(host.known_hosts, "h SSL b25l\n!h SSL dHdv\n")
+        self.assertIn("AUTH_SSL_CLIENT_CAFILE", trust.problem or "")
