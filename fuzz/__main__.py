@@ -1,4 +1,4 @@
-"""``python -m fuzz``: seeded mutations against daemons in memory.
+"""``python -m fuzz``: seeded mutations against daemons in memory, and conversations.
 
 Only documented errors are accepted: whatever the log calls a fault, a connection or a
 timer that stays, an ad that is lost, an input that takes a second or memory that grows
@@ -8,7 +8,6 @@ by 64 MiB ends the run with status 1, and the input is written to a file.
 from __future__ import annotations
 
 import argparse
-import gc
 import hashlib
 import random
 import sys
@@ -17,18 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from fuzz.conversations import run_conversations
 from fuzz.house import Broken
+from fuzz.limits import GROWTH_BYTES, INPUT_SECONDS, resident_bytes
 from fuzz.targets import TARGETS, Target
 
 __all__ = ["Fuzzer", "main"]
 
-#: How long one input may take, and by how much memory may grow.
-INPUT_SECONDS: Final = 1.0
-GROWTH_BYTES: Final = 64 << 20
 #: Inputs between two looks at the whole house.
 _CHECK_EVERY: Final = 50
 #: Inputs before memory is measured, so that caches are full.
 _WARM_COUNT: Final = 500
+#: Conversations per method and side.
+_CONVERSATIONS: Final = 10_000
 
 
 class Fuzzer:
@@ -99,16 +99,6 @@ class Fuzzer:
         self.target.house.close()
 
 
-def resident_bytes() -> int:
-    """The memory of this process, 0 where nobody says."""
-    gc.collect()
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * 4096
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fuzz.
 
@@ -122,10 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="repeats a run; by default another")
     parser.add_argument("--target", choices=names, action="append")
     parser.add_argument("--save", type=Path, default=Path("fuzz-failures"))
+    parser.add_argument(
+        "--conversations",
+        type=int,
+        help="per method and side (10,000 if nothing else is asked for)",
+    )
     options = parser.parse_args(arguments)
     seed = time.time_ns() % 1_000_000 if options.seed is None else options.seed
     chosen = [each for each in TARGETS if each.name in (options.target or names)]
-    seconds = options.seconds
+    seconds, conversations = options.seconds, options.conversations
+    if conversations is None and not (options.target or options.count or seconds):
+        conversations = _CONVERSATIONS
     if seconds is None and options.count is None:
         seconds = 60.0
     print(f"seed {seed}", flush=True)
@@ -133,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for target in chosen:
         share = None if seconds is None else seconds / len(chosen)
         failed |= not _run(Fuzzer(target, seed), options.count, share, options.save)
+    if conversations:
+        failed |= not run_conversations(conversations, seed, options.save)
     return 1 if failed else 0
 
 

@@ -35,6 +35,7 @@ from interop import (
     secure_pools,
     security,
     tokens,
+    trust,
     volume,
 )
 from interop.chroots import SUITES, find_chroot
@@ -54,6 +55,7 @@ _PHASES = (
     "ping",
     "kerberos",
     "secure-pools",
+    "trust",
     "children",
     "tokens",
     "configurations",
@@ -101,6 +103,7 @@ class _Run:
             "kerberos": self._kerberos,
             "matrix": self._matrix,
             "tokens": self._tokens,
+            "trust": self._trust,
             "pool": self._pool,
             "secure-pools": self._secure_pools,
             "resumption": self._resumption,
@@ -172,6 +175,9 @@ class _Run:
 
     def _matrix(self) -> None:
         self._both("every method and cipher", matrix.observe, matrix.compare)
+
+    def _trust(self) -> None:
+        self._both("known hosts and plugins", trust.observe, trust.compare)
 
     def _pool(self) -> None:
         self._both(

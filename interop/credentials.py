@@ -30,6 +30,7 @@ __all__ = [
     "CLIENT_USER",
     "DOMAIN",
     "METHODS",
+    "SUBJECTS",
     "CredentialFiles",
     "Credentials",
     "prepare_credentials",
@@ -53,6 +54,9 @@ METHODS = (
 
 DOMAIN = "pool.example"
 """Whose the identities are."""
+SUBJECTS = ("somebody", "named", "declined", "broken")
+"""Whom there are SciTokens of, ``scitoken-<subject>``; usually the first is shown."""
+
 _ISSUER_PORT = 8443
 _ISSUER = f"https://localhost:{_ISSUER_PORT}"
 _SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -122,7 +126,7 @@ def prepare_credentials(sandbox: Sandbox) -> Iterator[Credentials]:
             "SEC_TOKEN_DIRECTORY": str(place / "client" / "tokens"),
             "AUTH_SSL_CLIENT_CERTFILE": str(place / "client.pem"),
             "AUTH_SSL_CLIENT_KEYFILE": str(place / "client.key"),
-            "SCITOKENS_FILE": str(place / "client" / "scitoken"),
+            "SCITOKENS_FILE": str(place / "client" / f"scitoken-{SUBJECTS[0]}"),
         }
         environment = {**realm.environment, "SSL_CERT_FILE": str(place / "ca.pem")}
         yield Credentials(server, client, environment)
@@ -197,7 +201,7 @@ class CredentialFiles:
         self._secret(tokens / "pool", made.checked(), user)
 
     def scitoken(self) -> None:
-        """A SciToken, and the key by which its issuer's verifiers know it."""
+        """SciTokens, and the key by which their issuer's verifiers know them."""
         key = ec.generate_private_key(ec.SECP256R1())
         public = json.loads(ECAlgorithm(ECAlgorithm.SHA256).to_jwk(key.public_key()))
         public |= {"kid": "one", "use": "sig", "alg": "ES256"}
@@ -205,7 +209,6 @@ class CredentialFiles:
         now = int(time.time())
         claims = {
             "iss": _ISSUER,
-            "sub": "somebody",
             "iat": now,
             "nbf": now - 60,
             "exp": now + 3600,
@@ -214,8 +217,11 @@ class CredentialFiles:
             "aud": "ANY",
             "scope": "condor:/READ condor:/WRITE",
         }
-        token = jwt.encode(claims, key, "ES256", headers={"kid": "one"})
-        self._secret(self._place / "client" / "scitoken", token, CLIENT_USER)
+        for subject in SUBJECTS:
+            said = {**claims, "sub": subject}
+            token = jwt.encode(said, key, "ES256", headers={"kid": "one"})
+            file = self._place / "client" / f"scitoken-{subject}"
+            self._secret(file, token, CLIENT_USER)
 
     def _put(self, name: str, identity: Identity, user: str) -> None:
         (self._place / f"{name}.pem").write_bytes(identity.certificate_pem)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from twisted.internet import task
@@ -20,10 +20,42 @@ from twisted.internet.error import ConnectError
 from condor_twisted.client import CommandClient
 from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.tools.ping.texts import paragraph
+from interop.peers import Collector, our_environment
 
-__all__ = ["ping_under"]
+__all__ = ["ask_with_ours", "ping_under"]
 
 _TIMEOUT_SECONDS = 20.0
+_ALL_SECONDS = 300
+
+
+def ask_with_ours(
+    collector: Collector, address: str, user: str, knobs: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """Ping a collector with our client, once under each configuration.
+
+    Args:
+        collector: Whom to ask.
+        address: How to dial it.
+        user: Who asks.
+        knobs: The configurations, on top of the tools'.
+
+    Returns:
+        What ``ping -verbose WRITE`` prints under each.
+    """
+    done = collector.sandbox.run(
+        [sys.executable, "-m", "interop.many_pings", address],
+        user=user,
+        environment={
+            **our_environment(),
+            "CONDOR_CONFIG": str(collector.config),
+            **collector.environment,
+        },
+        standard_input=json.dumps([dict(each) for each in knobs]),
+        timeout_seconds=_ALL_SECONDS,
+        beside=True,
+    )
+    answers: list[str] = json.loads(done.checked())
+    return answers
 
 
 def _settings(knobs: Mapping[str, str]) -> Any:

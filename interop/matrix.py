@@ -8,20 +8,14 @@ and be somebody of the same name, or refuse.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from interop.compare import Difference
-from interop.credentials import (
-    CLIENT_USER,
-    METHODS,
-    Credentials,
-    prepare_credentials,
-)
-from interop.peers import ADDRESS, Collector, Kind, our_environment, start
+from interop.credentials import CLIENT_USER, METHODS, prepare_credentials
+from interop.many_pings import ask_with_ours
+from interop.peers import ADDRESS, Kind, start
 from interop.ping_facts import Facts, parse_verbose
 from interop.report import Report
 from interop.sandbox import HOST_NAME, Sandbox
@@ -45,7 +39,6 @@ _SERVER: Mapping[str, str] = {
     "SEC_DEFAULT_AUTHENTICATION_METHODS": ", ".join(METHODS),
     "SEC_DEFAULT_CRYPTO_METHODS": ", ".join(CIPHERS),
 }
-_PINGS_SECONDS = 300
 _ADDRESS = f"<{ADDRESS}?alias={HOST_NAME}>"
 """With the name that is in the collector's certificate."""
 
@@ -128,32 +121,15 @@ def observe(kind: Kind, sandbox: Sandbox) -> Findings:
                 knobs=knobs,
             )
             _note(findings, "real", cell, done.output)
-        for cell, output in zip(
-            wanted, _our_pings(collector, credentials, wanted), strict=True
-        ):
+        pings = ask_with_ours(
+            collector,
+            _ADDRESS,
+            CLIENT_USER,
+            [{**credentials.client, **cell.knobs} for cell in wanted],
+        )
+        for cell, output in zip(wanted, pings, strict=True):
             _note(findings, "twisted", cell, output)
     return findings
-
-
-def _our_pings(
-    collector: Collector, credentials: Credentials, wanted: list[Cell]
-) -> list[str]:
-    """What our client prints in each cell."""
-    knobs = [{**credentials.client, **cell.knobs} for cell in wanted]
-    done = collector.sandbox.run(
-        [sys.executable, "-m", "interop.many_pings", _ADDRESS],
-        user=CLIENT_USER,
-        environment={
-            **our_environment(),
-            "CONDOR_CONFIG": str(collector.config),
-            **credentials.environment,
-        },
-        standard_input=json.dumps(knobs),
-        timeout_seconds=_PINGS_SECONDS,
-        beside=True,
-    )
-    answers: list[str] = json.loads(done.checked())
-    return answers
 
 
 def _note(findings: Findings, client: str, cell: Cell, output: str) -> None:

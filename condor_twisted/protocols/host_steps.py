@@ -26,11 +26,19 @@ from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.answer_cache import AnswerCache
 from condor_twisted.protocols.bearer_tokens import find_bearer_token
 from condor_twisted.protocols.kerberos_library import accept_ticket, request_ticket
+from condor_twisted.protocols.known_hosts import KnownHosts, ask_user
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
+from condor_twisted.protocols.programs import run_program
 from condor_twisted.protocols.secret_files import SecretFiles
 from condor_twisted.protocols.sspi_library import open_sspi
 from condor_twisted.protocols.tls_contexts import TlsContexts
 from condor_twisted.security.credentials import find_tokens
+from condor_twisted.security.host_requests import (
+    ConfirmServer,
+    ReadKnownHost,
+    RecordKnownHost,
+    RunProgram,
+)
 from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.steps import (
     DecodeMunge,
@@ -68,6 +76,8 @@ WAITING_COUNT = 1000
 #: How many tickets are asked for at a time: where no KDC answers, each takes a thread
 #: for long, and the others have work to do.
 TICKETS_AT_ONCE = 4
+#: Plugins that run at once.
+PROGRAMS_AT_ONCE = 4
 
 #: A random byte's character in a temporary name.
 _NAME_CHARACTERS = ((string.ascii_letters + string.digits) * 5)[:256].encode("ascii")
@@ -228,6 +238,8 @@ class Host:
         self._local = frozenset(local_directories) | {tempfile.gettempdir()}
         self._files = SecretFiles()
         self._tls = TlsContexts()
+        self._known_hosts = KnownHosts()
+        self._programs = DeferredSemaphore(PROGRAMS_AT_ONCE)
         self._tickets = DeferredSemaphore(TICKETS_AT_ONCE)
         self._clock = clock
         self._issuer_keys: IssuerKeys | None = None
@@ -286,6 +298,14 @@ class Host:
             return self.run_blocking(find_bearer_token, step.path)
         if isinstance(step, FetchIssuerKeys):
             return self._keys_of(step.issuer)
+        if isinstance(step, ReadKnownHost):
+            return self.run_blocking(self._known_hosts.find, step)
+        if isinstance(step, RecordKnownHost):
+            return self.run_blocking(self._known_hosts.record, step)
+        if isinstance(step, ConfirmServer):
+            return self.run_blocking(ask_user, step)
+        if isinstance(step, RunProgram):
+            return self._programs.run(self.run_blocking, run_program, step)
         raise TypeError(f"{type(step).__name__} is not a step of the host")
 
     def _keys_of(self, issuer: str) -> object:

@@ -102,8 +102,17 @@ def host_facts(settings: Settings) -> HostFacts:
         proxy_file=os.environ.get("X509_USER_PROXY"),
         ticket_cache=os.environ.get("KRB5CCNAME") or None,
         libraries=_libraries(),
+        terminal=_has_terminal(),
         local_addresses=tuple({own_address(settings), ipaddress.ip_address("::1")}),
     )
+
+
+def _has_terminal() -> bool:
+    """Whether somebody sits at our standard input."""
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
 
 
 def _libraries() -> frozenset[str]:

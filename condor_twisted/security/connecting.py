@@ -49,6 +49,7 @@ from condor_twisted.security.key_exchange import (
     encode_public_key,
 )
 from condor_twisted.security.keys import SessionKey
+from condor_twisted.security.known_hosts import note_known_host
 from condor_twisted.security.method_loop import Authenticated, authenticate_client
 from condor_twisted.security.methods import offer_attributes
 from condor_twisted.security.methods.base import MethodContext
@@ -372,6 +373,14 @@ class _NewSession:
             if agreed.authentication_required or error.__cause__ is not None:
                 raise
         yield from limit_time("authentication", None)
+        if found is not None:
+            yield from note_known_host(
+                self.security.knobs,
+                self.security.host,
+                self.context.ends.dialled_host,
+                found.method,
+                found.result.user,
+            )
         return found
 
     def _make_session(

@@ -90,6 +90,14 @@ class _NoFiles:
 NO_FILES: Final[ConfiguredFiles] = _NoFiles()
 
 
+#: A server takes proxies, and knows them by what VOMS says of them.
+_VOMS_SWITCHES: Final = (
+    ("USE_VOMS_ATTRIBUTES", False),
+    ("AUTH_SSL_USE_VOMS_IDENTITY", True),
+    ("AUTH_SSL_ALLOW_CLIENT_PROXY", False),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a side can prove itself with.
@@ -192,6 +200,16 @@ def _read_realms(
     return domains
 
 
+def _unread_attributes(knobs: Knobs) -> list[str]:
+    """What a configuration wants of proxies that nobody here does, in words."""
+    if not all(knobs.boolean(*switch) for switch in _VOMS_SWITCHES):
+        return []
+    return [
+        "USE_VOMS_ATTRIBUTES: attributes of VOMS are not read here; a proxy is known "
+        "by the name of the certificate that it stands for"
+    ]
+
+
 def load_credentials(
     knobs: Knobs, host: HostFacts, files: ConfiguredFiles
 ) -> Credentials:
@@ -202,7 +220,7 @@ def load_credentials(
         host: Who we are.
         files: Reads files.
     """
-    problems: list[str] = []
+    problems = _unread_attributes(knobs)
     keys: dict[str, SigningKey] = {}
     is_password = knobs.boolean(_POOL_KEY_KNOB, False)
 

@@ -29,6 +29,7 @@ class HostFacts:
         proxy_file: The file of the user's proxy certificate, if there is one.
         ticket_cache: The user's cache of Kerberos' tickets, where one is named.
         libraries: Optional libraries that are here, by the names that methods give.
+        terminal: Whether there is a user at a terminal who can be asked.
     """
 
     host_name: str
@@ -42,6 +43,7 @@ class HostFacts:
     proxy_file: str | None = None
     ticket_cache: str | None = None
     libraries: frozenset[str] = frozenset()
+    terminal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

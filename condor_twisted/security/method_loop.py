@@ -46,6 +46,7 @@ from condor_twisted.security.methods.base import (
     receive_int,
     send_int,
 )
+from condor_twisted.security.scitoken_plugins import is_plugin_mapping
 from condor_twisted.security.steps import Handshake
 
 __all__ = ["Authenticated", "authenticate_client", "authenticate_server"]
@@ -95,16 +96,14 @@ def _accept(
     security = context.security
     user = result.user
     name = result.authenticated_name
-    if name is not None:
+    mapped = result.canonical_name
+    if mapped is None and name is not None:
         mapped = security.identity_map(method.used_name, name)
-        if mapped is not None:
-            head, at, domain = mapped[:255].rpartition("@")
-            user = (
-                make_user(head, domain)
-                if at
-                else make_user(domain, security.uid_domain)
-            )
-            check_user(method.used_name, user)
+    # Differs from HTCondor, whose clients have servers with such a user.
+    if mapped and not is_plugin_mapping(mapped):
+        head, at, domain = mapped[:255].rpartition("@")
+        user = make_user(head, domain) if at else make_user(domain, security.uid_domain)
+        check_user(method.used_name, user)
     if user is not None and user != UNAUTHENTICATED_USER:
         check_user(method.used_name, user, method.domains)
     return Authenticated(method.used_name, user, result)

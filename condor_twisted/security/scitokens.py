@@ -18,14 +18,8 @@ from urllib.parse import urlsplit
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
-from condor_twisted.security.method_names import split_words
-from condor_twisted.security.tokens import (
-    check_times,
-    claim_text,
-    expiration,
-    read_json_object,
-    read_token_part,
-)
+from condor_twisted.security.claims import Claims, check_times
+from condor_twisted.security.tokens import read_json_object, read_token_part
 
 __all__ = ["SciToken", "is_issuer", "parse_scitoken"]
 
@@ -63,7 +57,7 @@ def is_issuer(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class SciToken:
+class SciToken(Claims):
     """A SciToken that was read; nothing in it is proved until `verify` returns.
 
     Args:
@@ -81,37 +75,14 @@ class SciToken:
     claims: Mapping[str, object] = field(repr=False)
 
     @property
-    def issuer(self) -> str:
-        """Who made it."""
-        return self._text("iss")
-
-    @property
-    def subject(self) -> str:
-        """Whom it is about."""
-        return self._text("sub")
-
-    @property
     def authenticated_name(self) -> str:
         """The name that a map file maps."""
         return f"{self.issuer},{self.subject}"
-
-    def _text(self, name: str) -> str:
-        return claim_text(self.claims, name)
 
     @property
     def is_wlcg(self) -> bool:
         """Whether it is of the WLCG's profile."""
         return "wlcg.ver" in self.claims
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What it is good for."""
-        return tuple(split_words(self._text("scope")))
-
-    @property
-    def expires_at(self) -> float | None:
-        """When it ends, in Unix time; ``None`` if it does not say a time."""
-        return expiration(self.claims)
 
     def limits(self, foreign: bool) -> str:
         """``LimitAuthorization``, which never is empty.
@@ -140,8 +111,8 @@ class SciToken:
             found["AuthTokenScopes"] = ",".join(self.scopes)
         if self.expires_at is not None:
             found[TOKEN_EXPIRATION_TIME] = int(self.expires_at)
-        if self._text("jti"):
-            found["AuthTokenId"] = self._text("jti")
+        if self.token_id:
+            found["AuthTokenId"] = self.token_id
         groups = self.claims.get("wlcg.groups")
         if isinstance(groups, list):
             names = [each for each in groups if _is_text(each)]

@@ -40,6 +40,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from condor_twisted.security.host_requests import (
+    ConfirmServer,
+    ReadKnownHost,
+    RecordKnownHost,
+    RunProgram,
+)
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.tickets import AcceptTicket, RequestTicket
@@ -346,6 +352,10 @@ Step: TypeAlias = (
     | DecodeMunge
     | FindBearerToken
     | FetchIssuerKeys
+    | ReadKnownHost
+    | RecordKnownHost
+    | ConfirmServer
+    | RunProgram
     | RequestTicket
     | AcceptTicket
     | OpenSspi

@@ -25,7 +25,7 @@ from condor_twisted.security.context import SecurityState
 from condor_twisted.security.host_patterns import glob_matches
 from condor_twisted.security.identity import check_user
 from condor_twisted.security.method_names import split_words
-from condor_twisted.security.methods.scitokens import SCITOKENS, check_scitoken
+from condor_twisted.security.methods.scitokens import check_scitoken
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.steps import Handshake
 from condor_twisted.security.tokens import POOL_KEY, SigningKey, create_token
@@ -256,8 +256,8 @@ class TokenIssuer:
             text: The SciToken.
 
         Returns:
-            A token for whom the map file says, with what the SciToken is good for,
-            until that ends.
+            A token for whom the map file or a plugin says, with what the SciToken is
+            good for, until that ends.
 
         Raises:
             TokenServiceRefused: The SciToken is not accepted, or there is no key.
@@ -267,19 +267,19 @@ class TokenIssuer:
             raise TokenServiceRefused(1, "SciToken not provided by the client")
         key = self.find_key()
         try:
-            token, foreign = yield from check_scitoken(
+            checked = yield from check_scitoken(
                 self.security, text.encode("ascii", "replace")
             )
         except TokenRefused as error:
             raise TokenServiceRefused(5, f"SciToken refused: {error.reason}") from error
-        user = self.security.identity_map(SCITOKENS, token.authenticated_name)
-        if user is None:
+        token, user = checked.token, checked.canonical_name
+        if not user:
             raise TokenServiceRefused(5, "Failed to map SciToken to a local identity.")
         self.check_subject(user)
         assert token.expires_at is not None, "a SciToken that was checked has an end"
         left = int(token.expires_at) - self.security.unix_time()
         # There is always one word that is no level, so the limits are never empty.
-        levels = map(_LIMIT.fullmatch, split_words(token.limits(foreign)))
+        levels = map(_LIMIT.fullmatch, split_words(token.limits(checked.foreign)))
         return self.issue(
             user,
             tuple(each.group() for each in levels if each is not None),

@@ -18,7 +18,6 @@ import base64
 import binascii
 import hmac
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,17 +27,15 @@ from condor_twisted.classad.literals import LiteralValue, format_literal
 from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
 from condor_twisted.security.akep2 import SEED_A, derive_secret_key
+from condor_twisted.security.claims import Claims, check_times
 from condor_twisted.security.method_names import split_words
 
 __all__ = [
     "POOL_KEY",
     "SigningKey",
     "Token",
-    "check_times",
-    "claim_text",
     "create_token",
     "decode_token_part",
-    "expiration",
     "is_key_name",
     "parse_token",
     "read_json_object",
@@ -55,8 +52,6 @@ _MIN_KEY_BYTES: Final = 16
 _MAX_JSON_BYTES: Final = 16384
 _MAX_NESTING: Final = 8
 _MAX_CLAIM_CHARACTERS: Final = 1024
-_MAX_TIME: Final = 2**40
-_LEEWAY_SECONDS: Final = 60
 _HASHES: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _LEVEL_SCOPE: Final = "condor:/"
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -133,22 +128,8 @@ def token_key(signature: bytes, signed: str) -> bytes:
     return derive_secret_key(signature, SEED_A + signed.encode("ascii"), b"master ka")
 
 
-def claim_text(claims: Mapping[str, object], name: str) -> str:
-    """A claim that is a string; empty for one that is missing or is no string."""
-    value = claims.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def expiration(claims: Mapping[str, object]) -> float | None:
-    """The claim that says when a token ends; ``None`` for one that is no time."""
-    value = claims.get("exp")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value if math.isfinite(value) else None
-
-
 @dataclass(frozen=True, slots=True)
-class Token:
+class Token(Claims):
     """A token that was read; nothing in it is proved.
 
     Args:
@@ -164,34 +145,6 @@ class Token:
     key_name: str
     claims: Mapping[str, object] = field(repr=False)
     signature: bytes = field(default=b"", repr=False)
-
-    def _text(self, name: str) -> str:
-        return claim_text(self.claims, name)
-
-    @property
-    def issuer(self) -> str:
-        """The trust domain it is of; empty if it names none."""
-        return self._text("iss")
-
-    @property
-    def subject(self) -> str:
-        """Who bears it; empty if it names nobody."""
-        return self._text("sub")
-
-    @property
-    def token_id(self) -> str:
-        """Its own id; empty if it has none."""
-        return self._text("jti")
-
-    @property
-    def expires_at(self) -> float | None:
-        """When it ends, in Unix time; ``None`` if it does not."""
-        return expiration(self.claims)
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """Everything that it says it is good for."""
-        return tuple(split_words(self._text("scope")))
 
     @property
     def limits(self) -> str | None:
@@ -212,8 +165,8 @@ class Token:
         }
         if self.scopes:
             found["AuthTokenScopes"] = ",".join(self.scopes)
-        if self._text("project"):
-            found["AuthTokenProject"] = self._text("project")
+        if self.text_of("project"):
+            found["AuthTokenProject"] = self.text_of("project")
         if self.expires_at is not None:
             found[TOKEN_EXPIRATION_TIME] = int(self.expires_at)
         return found
@@ -253,7 +206,7 @@ class Token:
             TokenRefused: It may not.
         """
         for name in ("iss", "sub", "jti"):
-            if not self._text(name):
+            if not self.text_of(name):
                 raise TokenRefused(f"the token has no {name}")
         # Differs from HTCondor: it believes every issuer.
         if trust_domain is None or self.issuer != trust_domain:
@@ -267,43 +220,6 @@ class Token:
             if len(value) > _MAX_CLAIM_CHARACTERS:
                 raise TokenRefused(f"the token's {name} is too long")
         check_times(self.claims, now, max_age_seconds)
-
-
-def check_times(
-    claims: Mapping[str, object], now: float, max_age_seconds: int | None = None
-) -> None:
-    """See whether a token's times are times, and now is between them.
-
-    Args:
-        claims: What the token says.
-        now: Unix time.
-        max_age_seconds: How old it may be; ``None`` without a limit.
-
-    Raises:
-        TokenRefused: They are none, or it is not.
-    """
-    expires, issued, begins = (_time(claims, name) for name in ("exp", "iat", "nbf"))
-    if expires is not None and expires < now:
-        raise TokenRefused("the token has expired")
-    if begins is not None and begins > now + _LEEWAY_SECONDS:
-        raise TokenRefused("the token is not valid yet")
-    if issued is not None:
-        if issued > now + _LEEWAY_SECONDS:
-            raise TokenRefused("the token is of the future")
-        if max_age_seconds is not None and now - issued > max_age_seconds:
-            raise TokenRefused("the token is too old")
-
-
-def _time(claims: Mapping[str, object], name: str) -> float | None:
-    """One time of a token's; ``None`` if it has none."""
-    if name not in claims:
-        return None
-    value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TokenRefused(f"the token's {name} is no time")
-    if not (math.isfinite(value) and 0 <= value <= _MAX_TIME):
-        raise TokenRefused(f"the token's {name} is no time")
-    return value
 
 
 def _decode(part: str) -> bytes:

@@ -18,7 +18,15 @@ from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.host_requests import (
+    ConfirmServer,
+    ProgramResult,
+    ReadKnownHost,
+    RecordKnownHost,
+    RunProgram,
+)
 from condor_twisted.security.key_exchange import make_private_key
+from condor_twisted.security.known_hosts import find_known_host, format_known_host
 from condor_twisted.security.sspi import (
     AdvanceSspi,
     OpenSspi,
@@ -194,6 +202,10 @@ class FakeHost:
     sspi: SspiExchange | SspiProblem | None = None
     bearer_token: str | None = None
     issuer_keys: dict[str, str] = field(default_factory=dict)
+    known_hosts: str = ""
+    can_record: bool = True
+    confirms: bool = False
+    programs: dict[str, ProgramResult] = field(default_factory=dict)
     asked: list[Step] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
@@ -231,6 +243,14 @@ class FakeHost:
             return self.bearer_token
         if isinstance(step, FetchIssuerKeys):
             return self.issuer_keys.get(step.issuer)
+        if isinstance(step, ReadKnownHost):
+            return find_known_host(self.known_hosts, step.host)
+        if isinstance(step, RecordKnownHost):
+            return self.record(step)
+        if isinstance(step, ConfirmServer):
+            return self.confirms
+        if isinstance(step, RunProgram):
+            return self.programs.get(step.command[0])
         if isinstance(step, EncodeMunge):
             return next(iter(self.munge), None)
         if isinstance(step, DecodeMunge):
@@ -245,6 +265,13 @@ class FakeHost:
         if isinstance(step, AdvanceSspi):
             return step.exchange.advance(step.token)
         raise AssertionError(f"no host answers {step}")
+
+    def record(self, step: RecordKnownHost) -> bool:
+        """Append to the known hosts."""
+        line = format_known_host(step.known)
+        if self.can_record and line not in self.known_hosts.splitlines():
+            self.known_hosts += line + "\n"
+        return self.can_record
 
 
 def read_rules() -> CommandRules:

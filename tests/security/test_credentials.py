@@ -17,7 +17,7 @@ from condor_twisted.security.credentials import (
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.steps import ReadTokens
 from condor_twisted.security.tokens import SigningKey, create_token, scramble
-from tests.security.kit import DictKnobs, FakeFiles, counting_random
+from tests.security.kit import DictKnobs, FakeFiles, counting_random, make_state
 
 KEY_FILE = b"a key of sixteen bytes or more"
 KEY = SigningKey.from_file("K", KEY_FILE)
@@ -201,3 +201,19 @@ class RealmTests(SynchronousTestCase):
         found = load(FakeFiles(), self.KNOBS)
         self.assertEqual(found.realm_domains, {})
         self.assertIn("/realms: cannot be read", found.problems[0])
+
+
+class VomsTests(SynchronousTestCase):
+    """What a configuration wants that is not here."""
+
+    def test_told(self) -> None:
+        """Whoever wants VOMS to name proxies is told that it does not."""
+        wants = {"USE_VOMS_ATTRIBUTES": "True", "AUTH_SSL_ALLOW_CLIENT_PROXY": "True"}
+        for knobs, told in (
+            (wants, True),
+            ({**wants, "AUTH_SSL_USE_VOMS_IDENTITY": "False"}, False),
+            ({"USE_VOMS_ATTRIBUTES": "True"}, False),
+            ({}, False),
+        ):
+            found = make_state(knobs).file_problems
+            self.assertEqual(any("VOMS" in each for each in found), told)

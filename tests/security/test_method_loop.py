@@ -25,10 +25,10 @@ from condor_twisted.security.method_loop import (
     authenticate_client,
     authenticate_server,
 )
-from condor_twisted.security.methods.base import (
-    MethodContext,
-)
+from condor_twisted.security.methods.base import AuthResult, MethodContext
+from condor_twisted.security.methods.scitokens import SciTokensMethod
 from condor_twisted.security.pod_ads import PodAd
+from condor_twisted.security.steps import Handshake, send_message
 from tests.security.kit import CLIENT_ENDS, SERVER_ENDS, Side, make_state
 
 
@@ -94,6 +94,29 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual(
                 server(("ANONYMOUS",), number(mask)).outcome().method, "ANONYMOUS"
             )
+
+    def test_canonical_names(self) -> None:
+        """A method's own mapping counts; what stands for plugins names nobody."""
+        for named, mapped, user in (
+            (None, "bob@map", "bob@map"),
+            (None, None, "scitokens@unmapped"),
+            (None, "PLUGIN:*", "scitokens@unmapped"),
+            ("eve@plugin", "PLUGIN:A", "eve@plugin"),
+            ("", "bob@map", "scitokens@unmapped"),
+            ("PLUGIN:A", "PLUGIN:A", "scitokens@unmapped"),
+        ):
+
+            def serve(
+                method: object, context: object, given: str | None = named
+            ) -> Handshake[AuthResult]:
+                yield from send_message(b"")
+                return AuthResult("scitokens@unmapped", "iss,sub", given)
+
+            self.patch(SciTokensMethod, "server", serve)
+            stands_on = context(True, identity_map=lambda way, name, it=mapped: it)
+            side = Side(authenticate_server(stands_on, ("SCITOKENS",)))
+            side.message_received(number(4096))
+            self.assertEqual(side.outcome().user, user)
 
     def test_unknown_methods_are_left_out(self) -> None:
         """What this build has not is never chosen."""

@@ -15,13 +15,15 @@ from condor_twisted.errors import (
     TlsFailed,
 )
 from condor_twisted.security import tls
+from condor_twisted.security.peer_certificates import (
+    matches_host,
+    name_of_peer,
+    one_line_name,
+)
 from condor_twisted.security.steps import Handshake
 from condor_twisted.security.tls import (
     TlsExchange,
     TlsStatus,
-    matches_host,
-    name_of_peer,
-    one_line_name,
     receive_status,
     send_status,
 )

@@ -47,6 +47,8 @@ class AuthResult:
             nothing (most methods tell a client nothing).
         authenticated_name: The name by which the method knows the other side, which
             the identity map maps; ``None`` is never mapped.
+        canonical_name: The name in the pool, where the method has mapped the other one
+            itself; empty where it found none. ``None`` leaves it to the identity map.
         limits: ``LimitAuthorization``, the levels to which the identity is good, as
             text; ``None`` without a limit.
         attributes: ``AuthToken...`` attributes for the session.
@@ -54,6 +56,7 @@ class AuthResult:
 
     user: str | None
     authenticated_name: str | None = None
+    canonical_name: str | None = None
     limits: str | None = None
     attributes: Mapping[str, LiteralValue] = field(default_factory=dict)
 

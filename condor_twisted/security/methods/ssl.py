@@ -16,24 +16,12 @@ from condor_twisted.errors import AuthenticationFailed, TlsFailed
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.knobs import Knobs
-from condor_twisted.security.methods.base import (
-    AuthenticationMethod,
-    AuthResult,
-    MethodContext,
-)
-from condor_twisted.security.steps import Handshake, open_tls
-from condor_twisted.security.tls import (
-    TlsExchange,
-    check_server,
-    name_of_peer,
-    receive_status,
-    send_status,
-)
-from condor_twisted.security.tls_settings import (
-    SKIP_HOST_CHECK,
-    SSL_SWITCHES,
-    TlsSettings,
-)
+from condor_twisted.security.methods.base import AuthResult, MethodContext
+from condor_twisted.security.methods.over_tls import OVER_TLS_SWITCHES, MethodOverTls
+from condor_twisted.security.peer_certificates import name_of_peer
+from condor_twisted.security.steps import Handshake
+from condor_twisted.security.tls import TlsExchange
+from condor_twisted.security.tls_settings import SSL_SWITCHES, TlsSettings
 
 __all__ = ["SslMethod"]
 
@@ -42,16 +30,15 @@ _REQUIRE_CERTIFICATE: Final = "AUTH_SSL_REQUIRE_CLIENT_CERTIFICATE"
 _REQUIRE_MAPPING: Final = "AUTH_SSL_REQUIRE_CLIENT_MAPPING"
 
 
-class SslMethod(AuthenticationMethod):
+class SslMethod(MethodOverTls):
     """Certificates that an authority vouches for."""
 
     name = "SSL"
     used_name = "SSL"
     bit = 256
-    domains = frozenset({"unmapped"})
     switches: ClassVar[Mapping[str, bool]] = {
+        **OVER_TLS_SWITCHES,
         **SSL_SWITCHES,
-        SKIP_HOST_CHECK: False,
         _REQUIRE_MAPPING: False,
     }
 
@@ -72,49 +59,22 @@ class SslMethod(AuthenticationMethod):
         """See that the server is the one we dialled, and show our certificate."""
         security = context.security
         settings = TlsSettings.for_client(security.knobs, security.host.proxy_file)
-        tls_context = yield from open_tls(settings)
-        server_ready = yield from receive_status()
-        yield from send_status(tls_context is not None)
-        if tls_context is None or not server_ready:
-            raise self.failure(
-                "our certificates cannot be used"
-                if tls_context is None
-                else "the server cannot use its certificates"
-            )
-        exchange = TlsExchange(tls_context, server=False)
-        try:
-            yield from exchange.shake_hands(first=True)
-            name = yield from check_server(
-                exchange, context.ends.dialled, self.switch(context, SKIP_HOST_CHECK)
-            )
-            yield from exchange.receive_key()
-        except TlsFailed as error:
-            raise self.failure(str(error)) from error
+        with self.failing():
+            _, name = yield from self.open_client(context, settings)
         return AuthResult(user=_UNMAPPED, authenticated_name=name)
 
     def server(self, context: MethodContext) -> Handshake[AuthResult]:
         """Show our certificate, and see who the client is."""
-        security = context.security
-        tls_context = yield from open_tls(TlsSettings.for_server(security.knobs))
-        yield from send_status(tls_context is not None)
-        client_ready = yield from receive_status()
-        if tls_context is None or not client_ready:
-            raise self.failure(
-                "our certificates cannot be used"
-                if tls_context is None
-                else "the client cannot use its certificates"
+        with self.failing():
+            exchange = yield from self.open_server(
+                context, "the client cannot use its certificates"
             )
-        exchange = TlsExchange(tls_context, server=True)
-        try:
-            yield from exchange.shake_hands(first=False)
             try:
                 name = self._check_client(context, exchange)
             except AuthenticationFailed:
                 yield from exchange.quit_as_server()
                 raise
-            yield from exchange.send_key(security.random_bytes)
-        except TlsFailed as error:
-            raise self.failure(str(error)) from error
+            yield from exchange.send_key(context.security.random_bytes)
         if name is None:
             return AuthResult(user=UNAUTHENTICATED_USER)
         return AuthResult(user=_UNMAPPED, authenticated_name=name)

@@ -91,6 +91,8 @@ def client_side(
     peer_ad: Mapping[str, str] | None = None,
     token: str | None = None,
     proxy_file: str | None = None,
+    subsystem: str = "COLLECTOR",
+    terminal: bool = False,
 ) -> Side[AuthResult]:
     """The client's side of a method, to which a server says these things."""
     ends = replace(
@@ -103,6 +105,8 @@ def client_side(
         files=host.files,
         clock=clock_of(NOW),
         proxy_file=proxy_file,
+        subsystem=subsystem,
+        terminal=terminal,
     )
     state.token = token
     ad = PodAd({name.lower(): value for name, value in (peer_ad or {}).items()})

@@ -39,10 +39,12 @@ def pair(
     server_knobs: Mapping[str, str] | None = None,
     identity_map: Any = only_mapped,
     tamper: Any = lambda way, at, payload: payload,
+    programs: Mapping[str, Any] | None = None,
 ) -> tuple[Side[AuthResult], Side[AuthResult], FakeHost]:
     """A client with a token and a server whose host has an issuer's keys."""
     mine, theirs = host(make_context()), host(make_context(HOST))
     mine.bearer_token = token
+    theirs.programs = dict(programs or {})
     if keys is not None:
         theirs.issuer_keys[ISSUER] = keys
     one = client_side(SciTokensMethod(), host=mine, dialled=dialled)
