@@ -231,13 +231,13 @@ class _Checks:
             + "UPDATE_COLLECTOR_WITH_TCP = False\nSEC_CLIENT_NEGOTIATION = NEVER\n"
         )
         self._master.sandbox.run(
-            ["condor_advertise", "-udp", "UPDATE_AD_GENERIC"],
+            ["condor_advertise", "-udp", "UPDATE_MASTER_AD"],
             environment={"CONDOR_CONFIG": str(config)},
-            standard_input='MyType = "Generic"\nName = "by-datagram"\n',
+            standard_input='MyType = "DaemonMaster"\nName = "by-datagram"\n',
         )
 
         def names() -> list[str]:
-            listed = self._master.tool("condor_status", "-generic", "-af", "Name")
+            listed = self._master.tool("condor_status", "-master", "-af", "Name")
             return listed.output.split()
 
         self._await("the collector takes datagrams", lambda: "by-datagram" in names())
