@@ -24,7 +24,10 @@ REAL_REQUEST = bytes.fromhex(
 
 
 def request(
-    endpoint_id: str = "startd_1", requester: str = "", *further: str, count: int = -1
+    endpoint_id: str = "startd_1",
+    requester: str = "",
+    *further: str,
+    count: int | None = None,
 ) -> bytes:
     """The payload of a request, with what nobody reads."""
     writer = MessageWriter()
@@ -32,7 +35,7 @@ def request(
     writer.put_string(endpoint_id)
     writer.put_string(requester)
     writer.put_int(20)
-    writer.put_int(len(further) if count < 0 else count)
+    writer.put_int(len(further) if count is None else count)
     for each in further:
         writer.put_string(each)
     return writer.end_of_message()
