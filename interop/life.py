@@ -57,7 +57,6 @@ _KNOBS: Mapping[str, str] = {
 }
 #: Both behind a shared port; signals as commands.
 _SHARED: Mapping[str, str] = {
-    **OPEN_POLICY,  # the master is behind its port, and so no family of the collector
     "USE_SHARED_PORT": "True",
     "NEVER_USE_KILL_FOR_DC_SIGNALS": "True",
     "MASTER_ARGS": "",

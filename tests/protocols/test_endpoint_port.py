@@ -68,7 +68,7 @@ class EndpointPortTests(SynchronousTestCase):
         self.directory = Path(tempfile.mkdtemp(prefix="ctw-"))
         self.addCleanup(shutil.rmtree, self.directory)
         self.sockets = EndpointSockets(None, str(self.directory))
-        self.reactor = MemoryReactorClock()  # type: ignore[no-untyped-call]
+        self.reactor = MemoryReactorClock()
         self.events = EventLoggingObserver()
         self.factory = EchoFactory(self.events)
         self.port = EndpointPort(

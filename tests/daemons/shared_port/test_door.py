@@ -61,9 +61,10 @@ def request(endpoint_id: str, requester: str = "TOOL") -> bytes:
 class DoorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.events = EventLoggingObserver()
-        self.sockets: Any = FakeSockets()
+        self.sockets = FakeSockets()
+        sockets: Any = self.sockets
         self.door = SharedPortDoor(
-            self.sockets,
+            sockets,
             lambda number: number == SERVED,
             lambda: OWN,
             FoldedLog(Logger("tests", observer=self.events), lambda: 0.0),
