@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from interop.masters import Master, our_program, start_master
-from interop.peers import OPEN_POLICY, REAL, Collector
+from interop.our_collector_pool import run_job
+from interop.peers import OPEN_POLICY, REAL, SEALED, Collector
+from interop.pool import POOL_KNOBS
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
 
@@ -40,6 +42,13 @@ _KNOBS: Mapping[str, str] = {
     "MASTER_BACKOFF_FACTOR": "1.0",
     "SHUTDOWN_GRACEFUL_TIMEOUT": "20",
     "ALLOW_ADVERTISE_MASTER": "*",
+}
+_POOL_TYPES = ("Collector", "DaemonMaster", "Machine", "Negotiator", "Scheduler")
+#: A tool's knobs: the address that was dialled, and all that went in clear, are proved.
+_PROVED = {
+    **SEALED,
+    "SEC_CLIENT_AUTHENTICATION": "REQUIRED",
+    "SEC_CLIENT_AUTHENTICATION_METHODS": "FS",
 }
 
 
@@ -95,24 +104,28 @@ def _behind_the_real_one(sandbox: Sandbox, report: Report) -> None:
 
 
 def _ours_in_front(sandbox: Sandbox, report: Report) -> None:
-    daemons = ("SHARED_PORT", "COLLECTOR", "NEGOTIATOR", "SCHEDD")
+    daemons = ("SHARED_PORT", "COLLECTOR", "NEGOTIATOR", "SCHEDD", "STARTD")
     knobs = {
+        **POOL_KNOBS,
+        **{f"{name}_ARGS": "" for name in ("MASTER", *daemons)},
         **_KNOBS,
+        "SEC_USE_FAMILY_SESSION": "True",
         **_programs(sandbox, "shared-port"),
         "DAEMON_LIST": f"MASTER, {', '.join(daemons)}",
     }
     with start_master(sandbox, "ours-in-front", knobs, *daemons) as master:
         checks = _Checks(master, report, "our shared port")
-        checks.listed("Collector", "DaemonMaster", "Negotiator", "Scheduler")
+        checks.listed(*_POOL_TYPES)
         checks.address("COLLECTOR", "collector")
         for name in ("COLLECTOR", "NEGOTIATOR"):
             checks.pinged(name)
         checks.without_a_name()
         checks.reconfigured("SHARED_PORT", "SharedPortLog")
         checks.counted()
+        run_job(master, report, "our shared port: a job runs", "job")
         checks.itself()
         checks.replaced("SHARED_PORT")
-        checks.listed("Collector", "DaemonMaster", "Negotiator", "Scheduler")
+        checks.listed(*_POOL_TYPES)
         checks.stopped()
 
 
@@ -163,16 +176,28 @@ class _Checks:
         """A daemon answers pings, real and ours, that come through the port."""
         self._pinged(name, self._address(name))
 
-    def _pinged(self, name: str, address: str) -> None:
-        real = self._master.tool(
-            "condor_ping", "-address", address, "-table", "READ", "WRITE"
+    def _pinged(
+        self, name: str, address: str, knobs: Mapping[str, str] = _PROVED
+    ) -> None:
+        real = self._tools.tool(
+            "condor_ping",
+            "-address",
+            address,
+            "-table",
+            "READ",
+            "WRITE",
+            knobs=knobs,
         )
         self._check(
             f"condor_ping reaches {name}",
-            real.exit_code == 0 and real.output.count("ALLOW") == 2,
+            real.exit_code == 0
+            and real.output.count("ALLOW") == 2
+            and (knobs is not _PROVED or real.output.count(" FS ") == 2),
             real,
         )
-        ours = self._tools.our_tool("ping", "-addr", address, "READ", "WRITE")
+        ours = self._tools.our_tool(
+            "ping", "-addr", address, "READ", "WRITE", knobs=knobs
+        )
         self._check(
             f"condor-twisted ping reaches {name}",
             ours.exit_code == 0 and ours.output.count("succeeded") == 2,
@@ -203,7 +228,7 @@ class _Checks:
     def itself(self) -> None:
         """The shared port daemon has a name, too; an unknown one is nobody's."""
         own = f"<127.0.0.1:{_PORT}?sock=self>"
-        self._pinged("the shared port itself", own)
+        self._pinged("the shared port itself", own, SEALED)  # it is no name for FS
         for name in ("nobody_1_2", "..%2f..%2fcollector", "a" * 80):
             address = f"<127.0.0.1:{_PORT}?sock={name}>"
             real = self._master.tool("condor_ping", "-address", address, "READ")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from condor_twisted.daemoncore.opening import uses_shared_port
 from condor_twisted.daemoncore.parent import timer_fuzz
 from condor_twisted.daemoncore.shared_port_file import (
     endpoint_address,
@@ -78,9 +79,20 @@ class Endpoint:
             self._call("touch", self._fuzzy(_TOUCH_SECONDS), self._touch)
 
     def renew(self) -> None:
-        """The file may be another one."""
-        if self._port() is not None:
-            self._look_up()
+        """The file may be another one, and our socket be wanted elsewhere."""
+        port = self._port()
+        if port is None:
+            return
+        daemon = self._daemon
+        if not uses_shared_port(daemon.settings):
+            _log.warn(
+                "USE_SHARED_PORT is false for us now; this daemon leaves its shared "
+                "port when it is restarted"
+            )
+        if port.path is not None:
+            sockets = EndpointSockets.from_settings(daemon.settings, daemon.cookie)
+            self._move(port, port.path, sockets)
+        self._look_up()
 
     def end(self) -> None:
         """Look after nothing any more."""
@@ -131,10 +143,23 @@ class Endpoint:
             os.utime(path, follow_symlinks=False)
         except FileNotFoundError:
             _log.warn("{path} has vanished; making it anew", path=path)
-            directory, endpoint_id = os.path.split(path)
-            try:
-                port.replace(EndpointSockets(None, directory).listen(endpoint_id))
-            except (OSError, LocalProtocolError) as error:
-                _log.error("{path}: {error}", path=path, error=str(error))
+            self._listen(port, path, EndpointSockets(None, os.path.dirname(path)))
         except OSError as error:
             _log.warn("{path}: {error}", path=path, error=error.strerror)
+
+    def _move(self, port: EndpointPort, path: str, sockets: EndpointSockets) -> None:
+        """Listen where the settings say, if that is not where we do."""
+        try:
+            wanted = sockets.names(os.path.basename(path))[0]
+        except LocalProtocolError as error:
+            _log.error("{path} stays: {error}", path=path, error=str(error))
+            return
+        if wanted != path:
+            _log.info("DAEMON_SOCKET_DIR has changed, leaving {path}", path=path)
+            self._listen(port, path, sockets)
+
+    def _listen(self, port: EndpointPort, path: str, sockets: EndpointSockets) -> None:
+        try:
+            port.replace(sockets.listen(os.path.basename(path)))
+        except (OSError, LocalProtocolError) as error:
+            _log.error("{path}: {error}", path=path, error=str(error))

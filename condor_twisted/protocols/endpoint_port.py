@@ -180,7 +180,6 @@ class EndpointPort:
         """Close it, and remove its file if it is one; connections stay."""
         if self._listening.fileno() < 0:
             return succeed(None)
-        self.reactor.removeReader(self)
         for each in list(self.handovers):
             each.close()
         self.replace(None)
@@ -212,15 +211,14 @@ class EndpointPort:
         return name if isinstance(name, str) and name else None
 
     def replace(self, listening: socket.socket | None) -> None:
-        """Listen at another socket, because the file of this one has vanished.
+        """Listen at another socket: our file has vanished, or shall be elsewhere.
 
         Args:
             listening: The new one; ``None`` only closes.
         """
         path = self.path
-        if listening is not None:
-            self.reactor.removeReader(self)
-        elif path is not None:
+        self.reactor.removeReader(self)
+        if path is not None and (listening is None or listening.getsockname() != path):
             with contextlib.suppress(OSError):
                 os.unlink(path)
         self._listening.close()

@@ -121,3 +121,25 @@ class EndpointTests(DaemonTestCase):
         self.assertTrue(path.is_socket())
         self.stop(daemon)
         self.assertFalse(path.exists())
+
+    def test_another_directory(self) -> None:
+        """A reconfiguration may move our socket; where it cannot, it stays."""
+        self.write(SERVER)
+        daemon = self.daemon()
+        self.knobs["DAEMON_SOCKET_DIR"] = str(self.directory / "other")
+        self.assertTrue(daemon.reconfigure())
+        self.assertTrue((self.directory / "other" / "daemon_1").is_socket())
+        self.assertFalse((self.directory / "sockets" / "daemon_1").exists())
+        for useless in (str(self.file), "/" + "d" * 100):
+            self.knobs["DAEMON_SOCKET_DIR"] = useless
+            self.assertTrue(daemon.reconfigure())
+            self.assertTrue((self.directory / "other" / "daemon_1").is_socket())
+
+    def test_no_shared_port_any_more(self) -> None:
+        """Leaving the shared port takes a restart, and that is said."""
+        self.write(SERVER)
+        daemon = self.daemon()
+        self.knobs["USE_SHARED_PORT"] = "False"
+        self.assertTrue(daemon.reconfigure())
+        self.assertTrue(self.logged("when it is restarted"))
+        self.assertEqual(daemon.address.shared_port_id, "daemon_1")
