@@ -9,6 +9,7 @@ from condor_twisted.errors import LimitExceeded, RemoteProtocolError
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.shared_port import (
     MAX_REQUEST_BYTES,
+    PASS_SOCKET,
     FirstBytes,
     SharedPortRequest,
     is_endpoint_id,
@@ -47,6 +48,10 @@ class RequestTests(SynchronousTestCase):
         expected = SharedPortRequest("foreign_25190_2329", "TESTER <127.0.0.1:1>", 20)
         self.assertEqual(SharedPortRequest.parse(REAL_REQUEST[5:]), expected)
         self.assertEqual(frame(expected.serialize()), REAL_REQUEST)
+
+    def test_handing_on(self) -> None:
+        """What announces a descriptor is what a real server sends."""
+        self.assertEqual(PASS_SOCKET.hex(), "0100000008000000000000004c")
 
     def test_further_arguments(self) -> None:
         """Up to a hundred further strings are passed over; more are refused."""
