@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import EventLoggingObserver
@@ -10,12 +11,18 @@ from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.command_table import CommandTable
 from condor_twisted.daemons.shared_port.door import Routes, SharedPortDoor
-from condor_twisted.protocols.endpoint_sockets import PassingFailed
+from condor_twisted.protocols.command_server import CommandServer
+from condor_twisted.protocols.command_transport import WatchedTransport
+from condor_twisted.protocols.endpoint_sockets import PassingFailed, connected_pair
+from condor_twisted.protocols.host_steps import Host
 from condor_twisted.protocols.log_text import FoldedLog
+from condor_twisted.security.commands import CommandRules
+from condor_twisted.testing.reactor import MemoryReactor, blocking_at_once
 from condor_twisted.wire.shared_port import MAX_REQUEST_BYTES, SharedPortRequest
 from condor_twisted.wire.sinful import SinfulAddress
-from tests.protocols.kit import frame
+from tests.protocols.kit import OPEN, frame, make_security
 
 OWN = SinfulAddress.parse("<192.0.2.1:9618?noUDP>")
 SERVED = 60045
@@ -144,7 +151,7 @@ class DoorTests(SynchronousTestCase):
         expected = ["collector", "http_api", "http_api", "collector"]
         self.assertEqual(self.passed_to(), expected)
 
-    def test_mnh_5_14(self) -> None:
+    def test_unsafe_names(self) -> None:
         """No name leads to another place than an endpoint's."""
         for name in ("../x", "/tmp/x", "a/b", "..", ".", "", "x" * 65, "a b", "é"):
             self.refused(request(name), "no endpoint can have")
@@ -194,3 +201,39 @@ class RoutesTests(SynchronousTestCase):
         self.assertEqual(found, Routes("schedd", "metricd"))
         found = self.routes(USE_SHARED_PORT="False", DAEMON_LIST="MASTER, HTTP_API")
         self.assertEqual(found, Routes(None, "http_api"))
+
+
+class Undecided:
+    """A door that never knows."""
+
+    peek_bytes = 100
+
+    def look(self, transport: object, data: bytes) -> bool | None:
+        return None
+
+
+class DeadlineTests(SynchronousTestCase):
+    def test_mnh_2_1(self) -> None:
+        """Who does not say whom he wants within 20 s is dropped, whatever he sends."""
+        reactor = MemoryReactor()
+        security = make_security(reactor, OPEN, CommandRules(), "SHARED_PORT")
+        host = Host(reactor, blocking_at_once)
+        server = CommandServer(CommandTable(), security, host, reactor)
+        self.addCleanup(server.close)
+        server.door = Undecided()
+        near, far = connected_pair("127.0.0.1")
+        self.addCleanup(near.close)
+        peer = near.getsockname()
+        port: Any = mock.Mock(factory=server, accepted=[])
+        protocol: Any = server.buildProtocol(IPv4Address("TCP", *peer))
+        transport = WatchedTransport(far, protocol, peer, port, 0, reactor)
+        protocol.makeConnection(transport)
+        for _ in range(19):
+            near.send(b"\x01")
+            transport.doRead()
+            reactor.advance(1)
+            self.assertTrue(transport.connected)
+        reactor.advance(2)
+        reactor.flush()
+        self.assertFalse(transport.connected)
+        self.assertEqual((server.connections, server.unproven), ({}, {}))
