@@ -50,11 +50,16 @@ def main() -> None:
         )  # fmt: skip
         listing = run(python, "-m", "twisted", "--help", cwd=place)
         listing += run(str(environment / "bin" / "twistd"), "--help", cwd=place)
-        for plugin in ("condor-collector", "condor-skeleton", "condor-daemon"):
+        for plugin in (
+            "condor-collector",
+            "condor-shared-port",
+            "condor-skeleton",
+            "condor-daemon",
+        ):
             if listing.count(plugin) < 2:
                 sys.exit(f"the plugin {plugin} is not listed by twistd --help")
             print(f"twistd --help: {plugin} is listed")
-        for daemon in ("collector", "skeleton"):
+        for daemon in ("collector", "shared-port", "skeleton"):
             said = run(
                 str(environment / "bin" / f"condor-twisted-{daemon}"), "-v", cwd=place
             )

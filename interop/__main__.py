@@ -34,6 +34,7 @@ from interop import (
     resumption,
     secure_pools,
     security,
+    shared_port,
     tokens,
     trust,
     volume,
@@ -59,6 +60,7 @@ _PHASES = (
     "children",
     "tokens",
     "configurations",
+    "shared-port",
     "pool",
     "security",
     "matrix",
@@ -66,7 +68,14 @@ _PHASES = (
 )
 """Those that take longest come first."""
 _OF_ONE_SUITE = frozenset(
-    {"configurations", "administration", "life", "children", "secure-pools"}
+    {
+        "configurations",
+        "administration",
+        "life",
+        "children",
+        "secure-pools",
+        "shared-port",
+    }
 )
 """Phases that are compared with the newest HTCondor only, unless asked for."""
 _JOBS = 3
@@ -109,6 +118,7 @@ class _Run:
             "resumption": self._resumption,
             "life": self._life,
             "children": self._children,
+            "shared-port": self._shared_port,
         }
         phases[name]()
 
@@ -124,12 +134,7 @@ class _Run:
     def _configurations(self) -> None:
         if self._suite != SUITES[0]:
             return  # what older tools have as defaults and templates differs
-        title = "configurations"
-        self._report.section(f"{self._suite}: {title}")
-        work = self._work / title
-        work.mkdir()
-        with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
-            check_configurations(sandbox, self._report)
+        self._once("configurations", check_configurations)
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
@@ -225,12 +230,17 @@ class _Run:
         )
 
     def _children(self) -> None:
-        title = "a real startd under a daemon of ours"
+        self._once("a real startd under a daemon of ours", children.check_children)
+
+    def _shared_port(self) -> None:
+        self._once("a shared port", shared_port.check_shared_port)
+
+    def _once(self, title: str, check: Callable[[Sandbox, Report], None]) -> None:
         self._report.section(f"{self._suite}: {title}")
         work = self._work / title.replace(" ", "-")
         work.mkdir()
         with self._report.guarded(title), Sandbox(self._root, work) as sandbox:
-            children.check_children(sandbox, self._report)
+            check(sandbox, self._report)
 
     def _both(
         self,

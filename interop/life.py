@@ -55,15 +55,11 @@ _KNOBS: Mapping[str, str] = {
     "NOT_RESPONDING_TIMEOUT": str(_HANG_SECONDS),
     "SHUTDOWN_GRACEFUL_TIMEOUT": "20",
 }
-#: Behind a shared port, two daemons with ports of their own; signals as commands.
+#: Both behind a shared port; signals as commands.
 _SHARED: Mapping[str, str] = {
-    **OPEN_POLICY,  # the master is behind its port, and so no family of the collector
     "USE_SHARED_PORT": "True",
-    "SHARED_PORT_PORT": "9700",
-    "COLLECTOR_USES_SHARED_PORT": "False",
     "NEVER_USE_KILL_FOR_DC_SIGNALS": "True",
-    "NEGOTIATOR_ARGS": "-p 9630",
-    "SKELETON_ARGS": "-p 9630",
+    "MASTER_ARGS": "",
 }
 
 
@@ -113,9 +109,10 @@ def run_lives(kind: Kind, sandbox: Sandbox, report: Report) -> Lives:
     with start_master(sandbox, "shared-port", shared, *both) as master:
         for role, name in zip(("collector", "daemon"), both, strict=True):
             life = _Life(
-                kind, f"{role} beside a shared port", name, master, report, lives
+                kind, f"{role} behind a shared port", name, master, report, lives
             )
             life.listed()
+            life.questions()
             life.reconfigured()
             life.off_and_on()
         _stop(kind, "shared port", master, report)

@@ -13,8 +13,9 @@ from interop.pool import POOL_KNOBS, SUBMIT, SUBMITTER
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
 
-__all__ = ["run_our_collector_pool"]
+__all__ = ["run_job", "run_our_collector_pool"]
 
+_TITLE = "our collector's pool"
 _ADS_SECONDS = 60
 _JOB_SECONDS = 90
 _DAEMONS = ("COLLECTOR", "NEGOTIATOR", "SCHEDD", "STARTD")
@@ -41,13 +42,13 @@ def run_our_collector_pool(sandbox: Sandbox, report: Report) -> None:
     knobs = {**_KNOBS, "COLLECTOR": str(program)}
     with start_master(sandbox, "our-pool", knobs, *_DAEMONS) as master:
         _complete(master, report, "the pool comes up")
-        _job(master, report, "a job runs", "first")
+        run_job(master, report, f"{_TITLE}: a job runs", "first")
         before = master.pid("COLLECTOR")
         master.tool("condor_restart", "-daemon", "collector").checked()
         wait_until(lambda: master.is_alive("COLLECTOR", before), _ADS_SECONDS)
         _complete(master, report, "everybody is back after the collector's restart")
-        _job(master, report, "a job runs after that", "second")
-        report.check("our collector's pool: condor_off ends all", master.stop())
+        run_job(master, report, f"{_TITLE}: a job runs after that", "second")
+        report.check(f"{_TITLE}: condor_off ends all", master.stop())
 
 
 def _complete(master: Master, report: Report, what: str) -> None:
@@ -56,10 +57,18 @@ def _complete(master: Master, report: Report, what: str) -> None:
         return set(listed.output.split())
 
     reached = wait_until(lambda: found() >= _TYPES, _ADS_SECONDS)
-    report.check(f"our collector's pool: {what}", reached, f"{found()}")
+    report.check(f"{_TITLE}: {what}", reached, f"{found()}")
 
 
-def _job(master: Master, report: Report, what: str, name: str) -> None:
+def run_job(master: Master, report: Report, what: str, name: str) -> None:
+    """Run a job to its end.
+
+    Args:
+        master: The pool's.
+        report: Gets the check.
+        what: What is checked.
+        name: Its directory's, one for each job of a sandbox.
+    """
     folder: Path = master.sandbox.work / f"job-{name}"
     folder.mkdir()
     folder.chmod(0o777)
@@ -74,6 +83,4 @@ def _job(master: Master, report: Report, what: str, name: str) -> None:
         lambda: log.exists() and "\n005 (" in log.read_text(), _JOB_SECONDS
     )
     detail = log.read_text() if log.exists() else "no log"
-    report.check(
-        f"our collector's pool: {what}", ended and (folder / "marker").exists(), detail
-    )
+    report.check(what, ended and (folder / "marker").exists(), detail)

@@ -23,7 +23,10 @@ from condor_twisted.daemoncore.addresses import announced_address, bind_address
 from condor_twisted.daemoncore.child_endpoints import (
     COOKIE_VARIABLE,
     bind_endpoint,
+)
+from condor_twisted.daemoncore.shared_port_file import (
     endpoint_address,
+    read_shared_port_address,
 )
 from condor_twisted.daemoncore.spawn_options import DaemonCoreOptions, SpawnOptions
 from condor_twisted.errors import SpawnFailed
@@ -205,7 +208,12 @@ class ChildInheritance:
                 SerializedSocket.listening(listening.fileno()),
             )
             settings = self._settings
-            return (listening,), endpoint, lambda: endpoint_address(settings, name)
+
+            def find_address() -> SinfulAddress:
+                server = read_shared_port_address(settings)
+                return endpoint_address(settings, name, server)
+
+            return (listening,), endpoint, find_address
         sockets = self._bind(daemon)
         bound_host, bound_port = sockets[0].getsockname()[:2]
         address = announced_address(

@@ -44,8 +44,10 @@ from condor_twisted.daemoncore.address_file import AddressFiles
 from condor_twisted.daemoncore.addresses import announced_address
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
+from condor_twisted.daemoncore.child_endpoints import found_cookie
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
 from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
+from condor_twisted.daemoncore.endpoint import Endpoint
 from condor_twisted.daemoncore.facilities import Facility, end_all
 from condor_twisted.daemoncore.housekeeping import Housekeeping
 from condor_twisted.daemoncore.hung_children import ChildCommands
@@ -73,6 +75,7 @@ from condor_twisted.protocols.command_ports import (
     SocketOptions,
 )
 from condor_twisted.protocols.command_server import CommandServer, ServerLimits
+from condor_twisted.protocols.command_transport import Door
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.endpoints import dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
@@ -141,11 +144,14 @@ class Daemon(HasRuntime, MultiService):
         self.opener: CommandOpener | None = None
         self.runtime = Runtime(self)
         #: What begins and ends with the daemon, in this order.
-        self.facilities: list[Facility] = [self.runtime]
+        self.endpoint = Endpoint(self)
+        self.facilities: list[Facility] = [self.runtime, self.endpoint]
         #: What a DaemonCore parent has handed down, if there is one.
         self.inherited: Inherited | None = None
         #: Our name behind a shared port, if somebody gave one.
         self.endpoint_name: str | None = None
+        #: What the names of endpoints in our tree of processes begin with.
+        self.cookie: str | None = None
         #: What the process ends with, for whoever started it.
         self.exit_status = 0
         self.started_at_unix = 0
@@ -229,6 +235,10 @@ class Daemon(HasRuntime, MultiService):
             keep_alive_seconds=settings.integer("TCP_KEEPALIVE_INTERVAL", 360),
         )
 
+    def door(self) -> Door | None:
+        """What looks at connections before a byte of them is read, if anything."""
+        return None
+
     def server_limits(self) -> ServerLimits:
         """How much of this daemon its peers may take up."""
         return ServerLimits()
@@ -268,6 +278,8 @@ class Daemon(HasRuntime, MultiService):
         """
         if self.ports is None:
             raise RuntimeError("the daemon has no command port now")
+        if self.ports.endpoint_id is not None:
+            return self.endpoint.address(self.ports.endpoint_id)
         return announced_address(
             self.settings,
             self.ports.host,
@@ -289,6 +301,7 @@ class Daemon(HasRuntime, MultiService):
         If the process has a DaemonCore parent, take what it handed down.
         """
         self._owns_process = True
+        self.cookie = found_cookie(os.environ)
         self.inherited = take_inheritance(os.environ)
         if self.inherited is not None:
             self.facilities.append(Parent(self, self.inherited))
@@ -402,7 +415,7 @@ class Daemon(HasRuntime, MultiService):
             self.inherited.take_sessions(self.security, self.settings)
         self.host = Host(reactor, run_in_threads(reactor))
         self.opener = CommandOpener(
-            reactor, self.security, self.host, dialling(self.settings)
+            reactor, self.security, self.host, dialling(self.settings, self.cookie)
         )
         self.server = CommandServer(
             self.table, self.security, self.host, reactor, self.server_limits()
@@ -416,6 +429,7 @@ class Daemon(HasRuntime, MultiService):
             self._tokens.expire,
         )
         self._apply_debug_flags()
+        self.server.door = self.door()
         self.datagrams = SafeSockProtocol(
             self.server.message_received,
             self.server.sweep,
@@ -431,6 +445,8 @@ class Daemon(HasRuntime, MultiService):
             self.server,
             self.datagrams if self.wants_udp() else None,
             self.socket_options(),
+            endpoint_name=self.endpoint_name,
+            cookie=self.cookie,
         )
         self.security.command_address = str(self.address)
 
@@ -509,20 +525,25 @@ class Daemon(HasRuntime, MultiService):
         server.forget_admissions()
         self._tokens.reset()
         self._apply_debug_flags()
-        security.command_address = str(self.address)
-        try:
-            self._address_files.write(self.settings, str(self.address))
-        except OSError as error:
-            _log.error("The address file cannot be written: {error}", error=str(error))
+        self.address_changed()
         log_file_problems(security)
         if self.opener is not None:
-            self.opener.dialling = dialling(self.settings)
+            self.opener.dialling = dialling(self.settings, self.cookie)
         for facility in self.facilities:
             self._guarded(facility.renew)
         self.reconfigured_at_unix = int(time.time())
         self.reconfigured_count += 1
         _log.info("The configuration was read again")
         return True
+
+    def address_changed(self) -> None:
+        """Tell where we are now: whoever reads our files, and our sessions."""
+        if self.security is not None:
+            self.security.command_address = str(self.address)
+        try:
+            self._address_files.write(self.settings, str(self.address))
+        except OSError as error:
+            _log.error("The address file cannot be written: {error}", error=str(error))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Have a facility take the settings; what makes no sense stops nothing."""

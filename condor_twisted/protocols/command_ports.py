@@ -64,11 +64,14 @@ class CommandPorts:
         stream: The TCP port.
         datagrams: The UDP port, if there is one.
         others: Ports of other families of addresses.
+        endpoint_id: Our name behind a shared port: then ``stream`` is an
+            `EndpointPort`, which has neither an address nor a number.
     """
 
     stream: IListeningPort
     datagrams: IListeningPort | None
     others: tuple[IListeningPort, ...] = ()
+    endpoint_id: str | None = None
 
     @property
     def host(self) -> str:

@@ -32,6 +32,7 @@ from condor_twisted.errors import (
     SecurityError,
 )
 from condor_twisted.protocols.accounting import ServerCounters, ServerLimits
+from condor_twisted.protocols.command_transport import Door
 from condor_twisted.protocols.deadlines import NEVER, DeadlineSweep
 from condor_twisted.protocols.host_steps import Host
 from condor_twisted.protocols.log_text import FoldedLog, escaped
@@ -105,6 +106,8 @@ class CommandServer:
         #: Called when a new connection has a descriptor number this high.
         self.descriptor_limit: float = NEVER
         self.descriptors_short: Callable[[], None] = lambda: None
+        #: Looks at connections before a byte of them is read.
+        self.door: Door | None = None
         #: Whether each command is logged (D_COMMAND); that costs as much as a command.
         self.log_commands = False
 

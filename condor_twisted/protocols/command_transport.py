@@ -17,14 +17,22 @@ What a protocol sees is what it sees from any transport of Twisted.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet import main, tcp
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["CommandPortReader", "CommandTransport"]
+__all__ = [
+    "CommandPortReader",
+    "CommandTransport",
+    "Door",
+    "WatchedTransport",
+    "read_at_once",
+]
 
 _log = Logger()
 
@@ -32,6 +40,8 @@ _log = Logger()
 _SHORT_BYTES: Final = 65_536
 #: So many turns in which somebody waited and nobody got in mean that nobody can.
 _FAILURES_BEFORE_REST: Final = 5
+#: How long to wait for more of a beginning that a door cannot judge yet.
+_LOOK_AGAIN_SECONDS: Final = 0.05
 
 
 class CommandTransport(tcp.Server):
@@ -151,6 +161,78 @@ class CommandTransport(tcp.Server):
             super().write(data[sent:])  # type: ignore[no-untyped-call]
 
 
+class Door(Protocol):
+    """Looks at what a connection begins with, before anybody reads it."""
+
+    @property
+    def peek_bytes(self) -> int:
+        """How many bytes it looks at."""
+
+    def look(self, transport: WatchedTransport, data: bytes) -> bool | None:
+        """Say what becomes of a connection.
+
+        Args:
+            transport: The connection.
+            data: What has come; nothing of it was read.
+
+        Returns:
+            ``None`` until more has come; true if it is to be served here; false if
+            it is over for us, be it that somebody else has it now.
+        """
+
+
+class WatchedTransport(CommandTransport):
+    """An accepted connection at which a `Door` looks first.
+
+    Args:
+        args: As for `CommandTransport`; the port's factory has the door.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        self._door: Door | None = args[3].factory.door
+        self._again: IDelayedCall | None = None
+        super().__init__(*args)
+
+    def doRead(self) -> Any:
+        """Have the door look, until it has decided; then read."""
+        door = self._door
+        if door is None:
+            return super().doRead()
+        try:
+            data = self.socket.recv(door.peek_bytes, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        verdict = door.look(self, data)
+        if verdict is None:
+            # What has come stays there, so the reactor would call us without end.
+            self.stopReading()  # type: ignore[no-untyped-call]
+            clock: Any = self.reactor
+            self._again = clock.callLater(_LOOK_AGAIN_SECONDS, self._look_again)
+            return None
+        self._door = None
+        if verdict:
+            return super().doRead() if self.connected else None
+        # Somebody else may have the same connection: close it, do not shut it down.
+        self._shouldShutdown = False
+        return main.CONNECTION_DONE
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It has ended."""
+        again, self._again = self._again, None
+        if again is not None and again.active():
+            again.cancel()
+        super().connectionLost(reason)
+
+    def _look_again(self) -> None:
+        self._again = None
+        if self.connected:
+            self.startReading()  # type: ignore[no-untyped-call]
+
+
 class CommandPortReader:
     """Accepts some connections, and reads what came with them.
 
@@ -165,7 +247,8 @@ class CommandPortReader:
         self._accepts_per_turn = accepts_per_turn
         self._accept: Callable[[], None] = port.doRead
         self._failures_count = 0
-        port.transport = CommandTransport
+        door = getattr(port.factory, "door", None)
+        port.transport = CommandTransport if door is None else WatchedTransport
         port.accepted = []
 
     def __call__(self) -> None:
@@ -182,7 +265,7 @@ class CommandPortReader:
         )
         for transport in accepted:
             if transport.connected:
-                self._read(transport)
+                read_at_once(transport)
 
     def _turned_away_count(self) -> int:
         counters = getattr(self._port.factory, "counters", None)
@@ -197,11 +280,13 @@ class CommandPortReader:
             if rest is not None:
                 rest()
 
-    def _read(self, transport: CommandTransport) -> None:
-        try:
-            why = transport.doRead()
-        except Exception:
-            _log.failure("a new connection could not be read")
-            why = main.CONNECTION_LOST
-        if why is not None:
-            transport.connectionLost(Failure(why))
+
+def read_at_once(transport: CommandTransport) -> None:
+    """Read what has come with a new connection, and drop it if it has ended."""
+    try:
+        why = transport.doRead()
+    except Exception:
+        _log.failure("a new connection could not be read")
+        why = main.CONNECTION_LOST
+    if why is not None:
+        transport.connectionLost(Failure(why))

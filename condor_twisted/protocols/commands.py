@@ -49,7 +49,11 @@ from condor_twisted.errors import (
 )
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.deadlines import DeadlineSweep
-from condor_twisted.protocols.endpoints import Dialling, client_endpoint
+from condor_twisted.protocols.endpoints import (
+    Dialling,
+    LocalEndpoint,
+    client_endpoint,
+)
 from condor_twisted.protocols.handshake_driver import HostSteps
 from condor_twisted.protocols.shared_port_client import ask_shared_port
 from condor_twisted.security.commands import DC_AUTHENTICATE
@@ -213,6 +217,10 @@ class CommandOpener:
         address = "" if ip is None else str(ip)
         return find_session(self.security, start, target.text, address) is None
 
+    def _own_address(self) -> SinfulAddress | None:
+        text = self.security.command_address
+        return SinfulAddress.parse(text) if text else None
+
     def close(self) -> Deferred[Any]:
         """Give up the port for datagrams, and every deadline."""
         self.sweep.stop()
@@ -235,13 +243,15 @@ class CommandOpener:
             handshake_seconds = timeout_seconds
         for attempt in (1, 2):
             channel = ClientChannel(self, target.address, start.command)
-            endpoint = client_endpoint(self.reactor, target.address, dialling)
+            endpoint = client_endpoint(
+                self.reactor, target.address, dialling, self._own_address()
+            )
             yield endpoint.connect(_ChannelFactory(channel))
             transport: Any = channel.channel.transport
             if transport is None:
                 raise PeerClosed("the connection was closed at once")
             endpoint_id = target.address.shared_port_id
-            if endpoint_id is not None:
+            if endpoint_id is not None and not isinstance(endpoint, LocalEndpoint):
                 own = self.security.command_address or ""
                 requester = f"{self.security.knobs.subsystem} {own}".strip()
                 ask_shared_port(channel.channel, endpoint_id, requester)

@@ -282,6 +282,18 @@ class ReliSockProtocol:
         """Allow the peer, now authorized, messages of full size, or of this one."""
         self._framer.raise_limits(message_bytes)
 
+    def take_before(self, data: bytes) -> None:
+        """Count a message that was read before us as the stream's first.
+
+        Args:
+            data: One whole message, which nobody gets any more.
+
+        Raises:
+            RemoteProtocolError: It is none.
+        """
+        self._framer.receive_data(data)
+        self._framer.next_message()
+
     def restart_transcript(self) -> None:
         """Begin the handshake's transcript anew; see `StreamFramer`."""
         self._framer.restart_transcript()

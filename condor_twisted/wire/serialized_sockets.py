@@ -268,7 +268,7 @@ class SerializedEndpoint:
         listener: The UNIX socket.
     """
 
-    full_name: str
+    full_name: str = field(repr=False)
     listener: SerializedSocket
 
     @property

@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.inheritance import Inherited
-from condor_twisted.daemoncore.opening import open_command_ports
+from condor_twisted.daemoncore.opening import open_command_ports, uses_shared_port
 from condor_twisted.protocols.command_ports import CommandPorts, SocketOptions
 from condor_twisted.wire.serialized_sockets import (
     SerializedEndpoint,
@@ -34,13 +34,16 @@ class Receiver(DatagramProtocol):
 class OpeningTests(TestCase):
     """With sockets of the operating system, for these are handed down."""
 
+    def setUp(self) -> None:
+        self.knobs = {"USE_SHARED_PORT": "True"}
+
     def open(self, inherited: Inherited | None, udp: bool = True) -> CommandPorts:
         """The ports that a daemon gets."""
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
         ports = open_command_ports(
             reactor,
-            Settings.from_assignments({}),
+            Settings.from_assignments(self.knobs),
             inherited,
             0,
             "127.0.0.1",
@@ -101,21 +104,62 @@ class OpeningTests(TestCase):
         ports.pause()
         ports.resume()
 
-    def test_endpoint(self) -> None:
-        """An endpoint behind a shared port is closed, and what to do is said."""
-        events = EventLoggingObserver()
-        globalLogPublisher.addObserver(events)
-        self.addCleanup(globalLogPublisher.removeObserver, events)
+    def endpoint(self) -> tuple[str, SerializedEndpoint]:
+        """An endpoint that a parent has made, and its name."""
         listener = socket.socket(socket.AF_UNIX)
         name = f"\0condor_twisted-{os.getpid()}-opening"
         listener.bind(name)
         listener.listen()
-        descriptor = listener.detach()
-        endpoint = SerializedEndpoint(
-            "cookie/skeleton", SerializedSocket.listening(descriptor)
+        described = SerializedSocket.listening(listener.detach())
+        return name, SerializedEndpoint("cookie/skeleton", described)
+
+    def test_endpoint(self) -> None:
+        """An endpoint behind a shared port is served instead of a port."""
+        _, endpoint = self.endpoint()
+        inherited = Inherited(1, endpoint=endpoint)
+        ports = self.open(inherited)
+        self.assertEqual(ports.endpoint_id, "skeleton")
+        self.assertIsNone(ports.datagrams)
+        self.assertIsNone(inherited.endpoint)
+        self.assertFalse(os.get_inheritable(endpoint.listener.descriptor))
+        ports.pause()
+        ports.resume()
+
+    def test_endpoint_and_datagrams(self) -> None:
+        """A collector gets datagrams besides, on a port of their own."""
+        _, endpoint = self.endpoint()
+        stream, other = self.pair(), self.pair()
+        number = other[1].getsockname()[1]
+        for unused in (stream[1], other[0]):
+            unused.close()
+        inherited = Inherited(
+            1, streams=[stream[0]], datagrams=[other[1]], endpoint=endpoint
         )
-        self.open(Inherited(1, endpoint=endpoint))
+        ports = self.open(inherited)
+        self.assertEqual(ports.endpoint_id, "skeleton")
+        more: Any = ports.others
+        self.assertIn(number, [each.getHost().port for each in more])
+
+    def test_endpoint_turned_down(self) -> None:
+        """A daemon that shall not share a port closes it, and says so."""
+        events = EventLoggingObserver()
+        globalLogPublisher.addObserver(events)
+        self.addCleanup(globalLogPublisher.removeObserver, events)
+        name, endpoint = self.endpoint()
+        self.knobs["USE_SHARED_PORT"] = "False"
+        ports = self.open(Inherited(1, endpoint=endpoint))
+        self.assertIsNone(ports.endpoint_id)
         with socket.socket(socket.AF_UNIX) as client:
             self.assertRaises(ConnectionRefusedError, client.connect, name)
         [line] = [formatEvent(each) for each in events if "shared" in formatEvent(each)]
-        self.assertIn("NAME_ARGS = -p PORT", line)
+        self.assertIn("USE_SHARED_PORT", line)
+
+    def test_own_knob(self) -> None:
+        """A subsystem's own knob wins."""
+        for own, everybody, expected in (
+            ("True", "False", True),
+            ("False", "True", False),
+        ):
+            knobs = {"OURS_USE_SHARED_PORT": own, "USE_SHARED_PORT": everybody}
+            settings = Settings.from_assignments(knobs, "OURS")
+            self.assertEqual(uses_shared_port(settings), expected)

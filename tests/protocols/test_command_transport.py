@@ -18,6 +18,8 @@ from condor_twisted.protocols.command_server import ServerCounters
 from condor_twisted.protocols.command_transport import (
     CommandPortReader,
     CommandTransport,
+    Door,
+    WatchedTransport,
 )
 
 LONG = bytes(1 << 20)
@@ -73,6 +75,7 @@ class FakeFactory:
     def __init__(self) -> None:
         self.counters = ServerCounters()
         self.rests_count = 0
+        self.door: Door | None = None
 
     def descriptors_short(self) -> None:
         self.rests_count += 1
@@ -416,3 +419,92 @@ class AcceptTests(TransportCase):
         for _ in range(20):
             reader()
         self.assertEqual(self.port.factory.rests_count, 0)
+
+
+class FakeDoor:
+    """Says of each connection what it was told to."""
+
+    peek_bytes = 100
+
+    def __init__(self) -> None:
+        self.verdict: bool | None = None
+        self.seen: list[bytes] = []
+
+    def look(self, transport: WatchedTransport, data: bytes) -> bool | None:
+        """Note what has come."""
+        self.seen.append(data)
+        return self.verdict
+
+
+class WatchedTests(TransportCase):
+    """A door at which somebody looks first."""
+
+    def setUp(self) -> None:
+        """Put a door into the port."""
+        super().setUp()
+        self.door = FakeDoor()
+        self.port.factory.door = self.door
+        CommandPortReader(self.port, 8)
+        self.assertIs(self.port.transport, WatchedTransport)
+
+    def connect(self, protocol: Protocol) -> tuple[CommandTransport, socket.socket]:
+        """A transport with a door before it."""
+        ours, peer = self.pair()
+        transport = WatchedTransport(
+            ours, protocol, ("127.0.0.1", 4711), self.port, 0, self.reactor
+        )
+        protocol.makeConnection(transport)
+        return transport, peer
+
+    def test_served(self) -> None:
+        """What is served is read from its first byte on, and only looked at once."""
+        protocol = Answering((b"answer",))
+        transport, peer = self.connect(protocol)
+        self.door.verdict = True
+        peer.send(b"one")
+        self.assertIsNone(transport.doRead())
+        peer.send(b"two")
+        self.assertIsNone(transport.doRead())
+        self.assertEqual(protocol.received, b"onetwo")
+        self.assertEqual(self.door.seen, [b"one"])
+        self.assertEqual(peer.recv(100), b"answeranswer")
+
+    def test_not_yet(self) -> None:
+        """Until there is more, it looks again now and then, not all the time."""
+        protocol = Answering()
+        transport, peer = self.connect(protocol)
+        peer.send(b"o")
+        self.assertIsNone(transport.doRead())
+        self.assertNotIn(transport, self.reactor.getReaders())
+        self.reactor.advance(0.05)
+        self.assertIn(transport, self.reactor.getReaders())
+        peer.send(b"ne")
+        self.assertIsNone(transport.doRead())
+        self.assertEqual((protocol.received, self.door.seen), (b"", [b"o", b"one"]))
+        transport.connectionLost(Failure(main.CONNECTION_DONE))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_somebody_elses(self) -> None:
+        """A connection that somebody else has stays alive when ours is closed."""
+        protocol = Answering()
+        transport, peer = self.connect(protocol)
+        other = transport.socket.dup()
+        self.addCleanup(other.close)
+        self.door.verdict = False
+        peer.send(b"unread")
+        self.assertIs(transport.doRead(), main.CONNECTION_DONE)
+        transport.connectionLost(Failure(main.CONNECTION_DONE))
+        self.assertEqual(other.recv(100), b"unread")
+        other.send(b"answer")
+        self.assertEqual(peer.recv(100), b"answer")
+        self.assertEqual((protocol.received, len(protocol.lost)), (b"", 1))
+
+    def test_ended(self) -> None:
+        """A peer that goes away without a word is nobody's."""
+        transport, peer = self.connect(Answering())
+        self.assertIsNone(transport.doRead())
+        peer.close()
+        self.assertIs(transport.doRead(), main.CONNECTION_DONE)
+        transport.socket.close()
+        self.assertIs(transport.doRead(), main.CONNECTION_LOST)
+        self.assertEqual(self.door.seen, [])

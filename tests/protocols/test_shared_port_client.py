@@ -6,15 +6,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import Host
-from condor_twisted.protocols.shared_port_client import shared_port_request
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.testing.reactor import MemoryReactor, blocking_at_once
+from condor_twisted.wire.shared_port import SharedPortRequest
 from tests.protocols.kit import OPEN, RawClient, frame, make_security
 
 REAL_REQUEST = (
     "0100000040000000000000004b666f726569676e5f32353139305f3233323900"
     "544553544552203c3132372e302e302e313a313e0000000000000000140000000000000000"
 )
+
+
+def shared_port_request(endpoint_id: str, requester: str) -> bytes:
+    """What a client sends first."""
+    return SharedPortRequest(endpoint_id, requester, 20).serialize()
 
 
 class Factory:

@@ -69,10 +69,12 @@ class SerializedSocketTests(SynchronousTestCase):
         self.assertEqual(SerializedSocket.parse(text, is_stream=True), CONNECTED)
 
     def test_no_secret_is_shown(self) -> None:
-        """The key of a connected socket is in no ``repr``."""
+        """A connected socket's key and an endpoint's cookie are in no ``repr``."""
         self.assertNotIn("key of", repr(CONNECTED))
         self.assertNotIn(bytes(range(32)).hex(), repr(CONNECTED).lower())
         self.assertNotIn("x02", repr(CONNECTED))
+        endpoint = SerializedEndpoint("cafe/one", SerializedSocket.listening(3))
+        self.assertNotIn("cafe", repr(endpoint))
 
     def test_truncated(self) -> None:
         """A text that ends anywhere before its end is refused."""

@@ -8,6 +8,12 @@ condor_collector = ServiceMaker(
     "An HTCondor collector.",
     "condor-collector",
 )
+condor_shared_port = ServiceMaker(
+    "HTCondor shared port",
+    "condor_twisted.daemons.shared_port.tap",
+    "One port for all HTCondor daemons of a host.",
+    "condor-shared-port",
+)
 condor_skeleton = ServiceMaker(
     "HTCondor skeleton",
     "condor_twisted.daemons.skeleton.tap",
