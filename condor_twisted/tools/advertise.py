@@ -24,9 +24,8 @@ from condor_twisted.tools.option_table import (
     match_option,
     take_values,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, pool_of, run, warn
+from condor_twisted.tools.running import DONE, FAILED, begin, pool_of, run, warn
 from condor_twisted.wire.sinful import SinfulAddress
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["collector_command", "main", "read_ads"]
 
@@ -174,21 +173,18 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = _parse(arguments)
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        names = sorted(
-            _COMMANDS,
-            key=lambda name: (_PREFIXES.index(name.split("_")[0] + "_"), name),
-        )
-        sys.stdout.write(_USAGE + "".join(f"  {name}\n" for name in names))
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(lambda: _parse(arguments), _usage(), _run)
+
+
+def _usage() -> str:
+    names = sorted(
+        _COMMANDS,
+        key=lambda name: (_PREFIXES.index(name.split("_")[0] + "_"), name),
+    )
+    return _USAGE + "".join(f"  {name}\n" for name in names)
+
+
+def _run(options: _Options) -> int:
     ads = _load(options)
     if ads is None:
         return FAILED

@@ -23,8 +23,7 @@ from condor_twisted.tools.option_table import (
     match_option,
     take_values,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, Progress, run, warn
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+from condor_twisted.tools.running import DONE, FAILED, Progress, begin, run, warn
 
 __all__ = ["main"]
 
@@ -122,17 +121,10 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = _parse(arguments)
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(lambda: _parse(arguments), _USAGE, _run)
+
+
+def _run(options: _Options) -> int:
 
     async def whole(reactor: Any) -> int:
         locator = DaemonLocator(read_tool_settings(), reactor, options.pool)

@@ -16,7 +16,6 @@ from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.constants.command_names import LEVEL_COMMANDS
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.tools.destination import Destination, find_destination
-from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.ping.error_stack import error_stack
 from condor_twisted.tools.ping.explaining import explained
 from condor_twisted.tools.ping.options import PingOptions, parse_options
@@ -26,8 +25,7 @@ from condor_twisted.tools.ping.texts import (
     sentence,
     table_row,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 
 __all__ = ["main"]
 
@@ -69,18 +67,12 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-    except UsageError as error:
-        warn(f"ERROR: {error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return run(lambda reactor: _ping(options, reactor))
+    return begin(
+        lambda: parse_options(arguments),
+        _USAGE,
+        lambda options: run(lambda reactor: _ping(options, reactor)),
+        prefix="ERROR: ",
+    )
 
 
 async def _ping(options: PingOptions, reactor: Any) -> int:

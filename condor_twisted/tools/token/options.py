@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from condor_twisted.tools.locating import daemon_type
 from condor_twisted.tools.option_table import (
@@ -173,6 +173,8 @@ class TokenOptions:
     netblock: str | None = None
     json: bool = False
     help: bool = False
+    #: HTCondor's tools for tokens do not tell their version.
+    version: ClassVar[bool] = False
 
 
 _FIELDS: Final = {

@@ -27,9 +27,8 @@ from condor_twisted.tools.option_table import (
     match_option,
     take_values,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
+from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 from condor_twisted.tools.who.logs import DaemonTrace, scan_logs
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["Who", "main", "parse_options"]
 
@@ -110,6 +109,9 @@ def parse_options(arguments: list[str]) -> WhoOptions:
             options.directories.append(values[0])
         elif name not in ("debug", "wide"):
             setattr(options, name, True)
+    requirements = options.requirements
+    if requirements is not None and not check_expression(requirements.encode()):
+        raise UsageError(f"{requirements!r} is not an expression")
     return options
 
 
@@ -130,21 +132,13 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-        requirements = options.requirements
-        if requirements is not None and not check_expression(requirements.encode()):
-            raise UsageError(f"{requirements!r} is not an expression")
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return run(lambda reactor: Who(options, read_tool_settings(), reactor).run())
+    return begin(
+        lambda: parse_options(arguments),
+        _USAGE,
+        lambda options: run(
+            lambda reactor: Who(options, read_tool_settings(), reactor).run()
+        ),
+    )
 
 
 class Who:
