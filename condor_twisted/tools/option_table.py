@@ -11,8 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Match", "Option", "UsageError", "match_option", "take_values"]
+__all__ = [
+    "Match",
+    "Option",
+    "UsageError",
+    "daemon_type",
+    "match_option",
+    "take_values",
+]
+
+#: The types of daemons that ``-type`` knows.
+_DAEMON_TYPES: Final = frozenset(
+    {"collector", "master", "negotiator", "schedd", "startd"}
+)
 
 
 class UsageError(Exception):
@@ -81,3 +94,17 @@ def take_values(arguments: list[str], at: int, match: Match) -> tuple[str, ...]:
             f"-{match.option.name} needs {' and '.join(wanted[len(values) :])}"
         )
     return values
+
+
+def daemon_type(text: str) -> str:
+    """A type of daemon in lower case, however it was given.
+
+    Raises:
+        UsageError: There is none of that name.
+
+    Source: ``src/condor_daemon_client/daemon_types.cpp: stringToDaemonType``.
+    """
+    found = text.lower()
+    if found not in _DAEMON_TYPES:
+        raise UsageError(f"unrecognized daemon type: {text}")
+    return found

@@ -57,7 +57,7 @@ def _usage_of(action: Action) -> str:
         if option.name in action.refused or option.name not in _MEANINGS:
             continue
         head = f"-{option.name}{' ' + option.name.upper() if option.values else ''}"
-        meaning = _MEANINGS[option.name].format(type=action.default_type.lower())
+        meaning = _MEANINGS[option.name].format(type=action.default_type)
         if action.name == "list" and option.name == "file":
             meaning = "look into this file"
         lines.append(f"  {head:<20}{meaning}")

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from condor_twisted.tools.locating import daemon_type
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
+    daemon_type,
     match_option,
     take_values,
 )
@@ -62,7 +62,7 @@ class Action:
     other_names: tuple[str, ...] = ()
     required: tuple[str, str] | None = None
     refused: frozenset[str] = frozenset()
-    default_type: str = "COLLECTOR"
+    default_type: str = "collector"
 
 
 ACTIONS: Final = (
@@ -94,7 +94,7 @@ ACTIONS: Final = (
         "fetch a token for who one is to a daemon",
         (*_LIMITS, *_TARGET, _KEY, *_PLACE, _TYPE, Option("remote", 1), *_SHARED),
         refused=frozenset({"remote"}),
-        default_type="SCHEDD",
+        default_type="schedd",
     ),
     Action(
         "request",
@@ -161,7 +161,7 @@ class TokenOptions:
     pool: str | None = None
     name: str | None = None
     address: str | None = None
-    kind: str = "COLLECTOR"
+    kind: str = "collector"
     identity: str | None = None
     key: str | None = None
     limits: list[str] = field(default_factory=list)

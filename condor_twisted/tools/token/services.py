@@ -18,6 +18,7 @@ from condor_twisted.classad.ad_printing import json_ad, long_ad, shown_names
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client import Pool
 from condor_twisted.client.answers import FAILURES, explained
+from condor_twisted.client.daemons import DaemonLocator, kind_named
 from condor_twisted.client.tokens import (
     StartedTokenRequest,
     approve_token_request,
@@ -29,7 +30,6 @@ from condor_twisted.client.tokens import (
 from condor_twisted.constants import attributes
 from condor_twisted.errors import CommandRefused
 from condor_twisted.security.token_approval import parse_netblock
-from condor_twisted.tools.locating import locate_daemon
 from condor_twisted.tools.running import DONE, FAILED, pool_of, warn
 from condor_twisted.tools.token.files import write_token
 from condor_twisted.tools.token.options import TokenOptions
@@ -53,8 +53,11 @@ def _reason(error: Exception) -> str:
 
 
 async def _locate(pool: Pool, options: TokenOptions) -> SinfulAddress:
+    locator = DaemonLocator(pool.settings, pool.client.reactor, pool)
+    kind = kind_named(options.kind)
     try:
-        return await locate_daemon(pool, options.kind, options.name, options.address)
+        found = await locator.locate(kind, options.name, options.address)
+        return SinfulAddress.parse(found.address)
     except FAILURES as error:
         wanted = f"daemon {options.name}!" if options.name else "default daemon type."
         warn(f"ERROR: couldn't locate {wanted}\n  ({explained(error)})")
