@@ -21,8 +21,7 @@ from condor_twisted.protocols.this_host import own_address
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
 from condor_twisted.tools.running import DONE, FAILED, begin, pool_of, run, warn
 from condor_twisted.wire.sinful import SinfulAddress
@@ -86,16 +85,11 @@ def collector_command(text: str) -> int:
 def _parse(arguments: list[str]) -> _Options:
     options = _Options()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
             name = match.option.name
             if name in _REFUSED:
                 raise UsageError(f"-{name} is not available here")
-            values = take_values(arguments, at, match)
-            at += len(values)
             if name == "pool":
                 options.pool = values[0]
             elif name in ("tcp", "udp"):
@@ -106,7 +100,6 @@ def _parse(arguments: list[str]) -> _Options:
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words.append(argument)
-        at += 1
     if len(words) > 2:
         raise UsageError(f"Extra argument: {words[2]}")
     if words:

@@ -20,8 +20,7 @@ from condor_twisted.protocols.files import FileReceiver
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
 from condor_twisted.tools.running import DONE, FAILED, Progress, begin, run, warn
 
@@ -80,14 +79,9 @@ class _Options:
 def _parse(arguments: list[str]) -> _Options:
     options = _Options()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
             name = match.option.name
-            values = take_values(arguments, at, match)
-            at += len(values)
             if name in _DAEMONS:
                 options.daemon = name
             elif name == "pool":
@@ -100,7 +94,6 @@ def _parse(arguments: list[str]) -> _Options:
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words.append(argument)
-        at += 1
     if options.address is not None:
         words.insert(0, options.address)
     if len(words) > 2:

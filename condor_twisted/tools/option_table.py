@@ -9,7 +9,7 @@ Source: ``src/condor_utils/match_prefix.cpp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ __all__ = [
     "UsageError",
     "daemon_type",
     "match_option",
+    "read_arguments",
     "take_values",
 ]
 
@@ -94,6 +95,26 @@ def take_values(arguments: list[str], at: int, match: Match) -> tuple[str, ...]:
             f"-{match.option.name} needs {' and '.join(wanted[len(values) :])}"
         )
     return values
+
+
+def read_arguments(
+    arguments: list[str], options: Sequence[Option]
+) -> Iterator[tuple[str, Match | None, tuple[str, ...]]]:
+    """Each argument as it stands, the option that it is, and that one's values.
+
+    Args:
+        arguments: The command line.
+        options: What may be there.
+
+    Raises:
+        UsageError: An option has too few values.
+    """
+    at = 0
+    while at < len(arguments):
+        match = match_option(arguments[at], options)
+        values = () if match is None else take_values(arguments, at, match)
+        yield arguments[at], match, values
+        at += 1 + len(values)
 
 
 def daemon_type(text: str) -> str:

@@ -13,8 +13,7 @@ from condor_twisted.tools.option_table import (
     Option,
     UsageError,
     daemon_type,
-    match_option,
-    take_values,
+    read_arguments,
 )
 
 __all__ = ["PingOptions", "parse_options"]
@@ -92,19 +91,13 @@ def parse_options(arguments: list[str]) -> PingOptions:
     """
     options = PingOptions()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
-            values = take_values(arguments, at, match)
-            at += len(values)
             _take(options, match.option.name, values)
         elif argument.startswith("-") and argument != "-":
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words += ALL_LEVELS if argument.upper() == "ALL" else (argument,)
-        at += 1
     if options.address is not None and (options.pool or options.name):
         raise UsageError("-address cannot be used with -pool or -name.")
     name, pool = options.name, options.pool

@@ -15,8 +15,7 @@ from condor_twisted.tools.option_table import (
     Option,
     UsageError,
     daemon_type,
-    match_option,
-    take_values,
+    read_arguments,
 )
 
 __all__ = ["ACTIONS", "Action", "TokenOptions", "find_action", "parse_options"]
@@ -208,16 +207,12 @@ def parse_options(action: Action, arguments: list[str]) -> TokenOptions:
         UsageError: It cannot be understood.
     """
     options = TokenOptions(kind=action.default_type)
-    at = 0
-    while at < len(arguments):
-        match = match_option(arguments[at], action.options)
+    for argument, match, values in read_arguments(arguments, action.options):
         if match is None:
-            raise UsageError(f"Invalid command line argument: {arguments[at]}")
+            raise UsageError(f"Invalid command line argument: {argument}")
         name = match.option.name
         if name in action.refused:
             raise UsageError(f"-{name} is not available here")
-        values = take_values(arguments, at, match)
-        at += 1 + len(values)
         _set(options, name, values[0] if values else "")
     if action.required is not None and not options.help:
         name, example = action.required

@@ -24,8 +24,7 @@ from condor_twisted.errors import CondorTwistedError
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
 from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 from condor_twisted.tools.who.logs import DaemonTrace, scan_logs
@@ -89,13 +88,9 @@ def parse_options(arguments: list[str]) -> WhoOptions:
         UsageError: It cannot be understood.
     """
     options = WhoOptions()
-    at = 0
-    while at < len(arguments):
-        match = match_option(arguments[at], _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is None:
-            raise UsageError(f"{arguments[at]} is not a valid argument")
-        values = take_values(arguments, at, match)
-        at += 1 + len(values)
+            raise UsageError(f"{argument} is not a valid argument")
         name = match.option.name
         if name == "quickdaemons":
             options.quick = True
