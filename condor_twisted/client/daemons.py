@@ -117,7 +117,7 @@ class FoundDaemon:
 
 
 class DaemonLocator:
-    """Finds daemons under one configuration.
+    """Finds daemons under one configuration; closed by ``async with``.
 
     Args:
         settings: The configuration.
@@ -133,6 +133,12 @@ class DaemonLocator:
         self.pool = pool if isinstance(pool, Pool) else Pool(pool, settings, reactor)
         self._named_pool = self.pool.address
         self._in_thread = run_in_threads(reactor)
+
+    async def __aenter__(self) -> DaemonLocator:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
 
     def close(self) -> Deferred[Any]:
         """Close what is open; fires when that is done."""

@@ -120,11 +120,9 @@ def main(arguments: list[str]) -> int:
 def _run(options: _Options) -> int:
 
     async def whole(reactor: Any) -> int:
-        locator = DaemonLocator(read_tool_settings(), reactor, options.pool)
-        try:
+        settings = read_tool_settings()
+        async with DaemonLocator(settings, reactor, options.pool) as locator:
             return await _fetch(options, locator, reactor)
-        finally:
-            await locator.close()
 
     return run(whole)
 

@@ -49,17 +49,14 @@ def _show(options: ConfigValOptions) -> int:
 
 async def _remote(options: ConfigValOptions, reactor: Any) -> int:
     settings = read_local(options).settings
-    locator = DaemonLocator(settings, reactor, options.pool)
-    remote = RemoteConfigVal(options, locator)
-    try:
-        return await remote.run()
-    except (ConnectError, DNSLookupError) as error:
+    async with DaemonLocator(settings, reactor, options.pool) as locator:
+        remote = RemoteConfigVal(options, locator)
+        try:
+            return await remote.run()
+        except (ConnectError, DNSLookupError) as error:
+            problem = f"Can't connect to {remote}\n{error}"
+        except CondorTwistedError as error:
+            problem = f"Can't receive reply from {remote}\n{error}"
         sys.stdout.flush()
-        warn(f"Can't connect to {remote}\n{error}")
+        warn(problem)
         return FAILED
-    except CondorTwistedError as error:
-        sys.stdout.flush()
-        warn(f"Can't receive reply from {remote}\n{error}")
-        return FAILED
-    finally:
-        await locator.close()

@@ -65,11 +65,9 @@ def control(tool: str, arguments: list[str]) -> int:
 def _run(options: ControlOptions) -> int:
 
     async def whole(reactor: Any) -> int:
-        locator = DaemonLocator(read_tool_settings(), reactor, options.pool)
-        try:
+        settings = read_tool_settings()
+        async with DaemonLocator(settings, reactor, options.pool) as locator:
             return await Controller(options, locator).run()
-        finally:
-            await locator.close()
 
     return run(whole)
 

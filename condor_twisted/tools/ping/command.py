@@ -138,11 +138,8 @@ async def _locate(
     reactor: Any,
     pool: str | None = None,
 ) -> FoundDaemon:
-    locator = DaemonLocator(settings, reactor, pool)
-    try:
+    async with DaemonLocator(settings, reactor, pool) as locator:
         return await locator.resolved(await locator.locate(kind, name))
-    finally:
-        await locator.close()
 
 
 def _checked(text: str) -> str:
