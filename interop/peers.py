@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from interop.errors import PeerDidNotStart
 from interop.sandbox import HOST_NAME, Result, Sandbox, wait_until
@@ -105,15 +106,17 @@ class Collector:
     def tool(
         self,
         *command: str,
+        ours: bool = False,
         user: str = "root",
         knobs: Mapping[str, str] | None = None,
         timeout_seconds: float = 60,
         standard_input: str = "",
     ) -> Result:
-        """Run a real tool with a configuration that points at this collector.
+        """Run a tool with a configuration that points at this collector.
 
         Args:
             *command: The tool and its arguments.
+            ours: Whether it is a command of ``condor-twisted``, not a real tool.
             user: Who runs it.
             knobs: Configuration for this one call.
             timeout_seconds: How long it may take.
@@ -122,53 +125,23 @@ class Collector:
         Returns:
             What it did.
         """
-        extra = {f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()}
         return self.sandbox.run(
-            command,
+            our_tool_command(*command) if ours else command,
             user=user,
             environment={
+                **(our_environment() if ours else {}),
                 "CONDOR_CONFIG": str(self.config),
                 **self.environment,
-                **extra,
+                **{f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()},
             },
             timeout_seconds=timeout_seconds,
             standard_input=standard_input,
+            beside=ours,
         )
 
-    def our_tool(
-        self,
-        *command: str,
-        user: str = "root",
-        knobs: Mapping[str, str] | None = None,
-        timeout_seconds: float = 60,
-        standard_input: str = "",
-    ) -> Result:
-        """Run a command of ``condor-twisted`` with the same configuration.
-
-        Args:
-            *command: The command and its arguments.
-            user: Who runs it.
-            knobs: Configuration for this one call.
-            timeout_seconds: How long it may take.
-            standard_input: Text for its standard input.
-
-        Returns:
-            What it did.
-        """
-        extra = {f"_CONDOR_{knob}": text for knob, text in (knobs or {}).items()}
-        return self.sandbox.run(
-            our_tool_command(*command),
-            environment={
-                **our_environment(),
-                "CONDOR_CONFIG": str(self.config),
-                **self.environment,
-                **extra,
-            },
-            user=user,
-            timeout_seconds=timeout_seconds,
-            standard_input=standard_input,
-            beside=True,
-        )
+    def our_tool(self, *command: str, **call: Any) -> Result:
+        """Run a command of ``condor-twisted``, in everything else as `tool` does."""
+        return self.tool(*command, ours=True, **call)
 
     def kill(self) -> None:
         """Have the collector gone from one moment to the next."""

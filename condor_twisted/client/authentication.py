@@ -16,19 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 
-from condor_twisted.client.ping import command_of
+from condor_twisted.client.ping import HasOpener, command_of
 from condor_twisted.errors import NoMethodSucceeded
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.negotiation import CommandStart, NegotiationRecord
 from condor_twisted.wire.sinful import SinfulAddress
-
-if TYPE_CHECKING:
-    from condor_twisted.client.command_client import CommandClient
 
 __all__ = ["Identity", "authenticate"]
 
@@ -53,7 +50,7 @@ class Identity:
 
 @inlineCallbacks
 def authenticate(
-    client: CommandClient,
+    client: HasOpener,
     address: SinfulAddress | str,
     about: str | int = "WRITE",
     *,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client.pool import Pool
 from condor_twisted.config.settings import Settings
+from condor_twisted.config.values import split_words
 from condor_twisted.constants import attributes
 from condor_twisted.errors import (
     CommandRefused,
@@ -25,6 +26,7 @@ from condor_twisted.errors import (
 )
 from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.host_steps import run_in_threads
+from condor_twisted.protocols.this_host import host_name, ip_of
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["DaemonKind", "DaemonLocator", "FoundDaemon", "kind_named", "quoted"]
@@ -115,21 +117,28 @@ class FoundDaemon:
 
 
 class DaemonLocator:
-    """Finds daemons under one configuration.
+    """Finds daemons under one configuration; closed by ``async with``.
 
     Args:
         settings: The configuration.
         reactor: Where to run.
-        pool: The collectors to ask; those of the configuration by default.
+        pool: The collectors to ask, by name or as they are open already; those of the
+            configuration by default.
     """
 
     def __init__(
-        self, settings: Settings, reactor: Any, pool: str | None = None
+        self, settings: Settings, reactor: Any, pool: str | Pool | None = None
     ) -> None:
         self.settings = settings
-        self.pool = Pool(pool, settings, reactor)
-        self._named_pool = pool
+        self.pool = pool if isinstance(pool, Pool) else Pool(pool, settings, reactor)
+        self._named_pool = self.pool.address
         self._in_thread = run_in_threads(reactor)
+
+    async def __aenter__(self) -> DaemonLocator:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
 
     def close(self) -> Deferred[Any]:
         """Close what is open; fires when that is done."""
@@ -160,6 +169,8 @@ class DaemonLocator:
     def _central(self, kind: DaemonKind, name: str | None) -> FoundDaemon:
         """A collector: its name is where it is."""
         given = name or self._named_pool
+        if given is not None:
+            given = next(iter(split_words(given)), given)
         if given is None and kind.word == "view_collector":
             given = self.settings.text("CONDOR_VIEW_HOST")
         named = given
@@ -182,6 +193,26 @@ class DaemonLocator:
             if address is not None:
                 return FoundDaemon(kind, address, host, host, is_local=given is None)
         return FoundDaemon(kind, str(parsed), named, None, is_local=given is None)
+
+    async def resolved(self, daemon: FoundDaemon) -> FoundDaemon:
+        """The same daemon, with its host's IP address in its address.
+
+        Raises:
+            DaemonNotFound: Its address is none, or nobody knows the host.
+        """
+        try:
+            address = SinfulAddress.parse(daemon.address)
+        except MalformedMessage as error:
+            raise DaemonNotFound(
+                f"unable to parse sinful string: {daemon.address}"
+            ) from error
+        if ip_of(address.host) is not None:
+            return daemon
+        try:
+            host = await self._in_thread(socket.gethostbyname, address.host)
+        except OSError as error:
+            raise DaemonNotFound(f"unknown host {address.host}") from error
+        return replace(daemon, address=str(address.with_host(host)))
 
     async def _ordinary(self, kind: DaemonKind, name: str | None) -> FoundDaemon:
         if name is None and self._named_pool is None:
@@ -252,7 +283,7 @@ class DaemonLocator:
 
     def local_name(self, kind: DaemonKind) -> str:
         """What this host's own daemon of a kind is called."""
-        host = self.settings.text("FULL_HOSTNAME", "")
+        host = host_name(self.settings)
         name = self.settings.text(f"{kind.word}_NAME")
         if not name or name.lower() in (host.lower(), host.lower().partition(".")[0]):
             return host
@@ -300,8 +331,16 @@ def _first_address(path: str) -> str | None:
         name, equals, value = line.partition("=")
         if equals and name.strip().lower() == attributes.MY_ADDRESS.lower():
             line = value.strip().strip('"')
-        return line if line.startswith(("<", "{")) else None
+        return line if line.startswith(("<", "{")) and _is_address(line) else None
     return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        SinfulAddress.parse(text)
+    except MalformedMessage:
+        return False
+    return True
 
 
 def _full_hostname(name: str, domain: str | None) -> str | None:

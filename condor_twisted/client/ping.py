@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 
@@ -30,6 +30,7 @@ from condor_twisted.errors import (
     MalformedMessage,
 )
 from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.security.commands import DC_SEC_QUERY
 from condor_twisted.security.explanation import (
     Explanation,
@@ -44,10 +45,7 @@ from condor_twisted.security.negotiation import (
 )
 from condor_twisted.wire.sinful import SinfulAddress
 
-if TYPE_CHECKING:
-    from condor_twisted.client.command_client import CommandClient
-
-__all__ = ["PingResult", "command_of", "ping"]
+__all__ = ["HasOpener", "PingResult", "command_of", "ping"]
 
 _MAX_TEXT_BYTES: Final = 1024
 #: What a daemon may say about the token that proved us.
@@ -59,6 +57,18 @@ TOKEN_FACTS: Final = (
     "AuthTokenGroups",
     "AuthTokenProject",
 )
+
+
+class HasOpener(Protocol):
+    """What starts commands, as `condor_twisted.client.CommandClient` does."""
+
+    @property
+    def opener(self) -> CommandOpener:
+        """What opens them.
+
+        Raises:
+            ConfigError: The configuration's security settings have no sense.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ def _address_of(address: SinfulAddress | str) -> SinfulAddress:
 
 @inlineCallbacks
 def ping(
-    client: CommandClient,
+    client: HasOpener,
     address: SinfulAddress | str,
     about: str | int = "WRITE",
     *,

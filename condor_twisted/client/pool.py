@@ -142,9 +142,9 @@ class Pool:
         return self.client.settings
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether it was named, and need not be the one of this host."""
-        return self._address is not None
+    def address(self) -> str | None:
+        """What it was named by; ``None`` where it is that of the settings."""
+        return None if self._address is None else str(self._address)
 
     def collectors(self) -> list[tuple[str, SinfulAddress]]:
         """The collectors with their names, in the order in which they are asked.

@@ -378,26 +378,20 @@ class Authorizer:
             )
         ip = parse_ip(address)
         names = [each.lower() for each in peer_names or ()]
-        denied = self._find(lists, lists.deny, ip, user, names)
-        if denied is not None:
-            entry, what = denied
-            return Decision(
-                False,
-                permission,
-                f"{name} authorization policy denies {what}",
-                lists.deny_knob,
-                entry.text,
-            )
-        allowed = self._find(lists, lists.allow, ip, user, names)
-        if allowed is not None:
-            entry, what = allowed
-            return Decision(
-                True,
-                permission,
-                f"{name} authorization policy allows {what}",
-                lists.allow_knob,
-                entry.text,
-            )
+        for allowed, verb, entries, knob in (
+            (False, "denies", lists.deny, lists.deny_knob),
+            (True, "allows", lists.allow, lists.allow_knob),
+        ):
+            found = self._find(lists, entries, ip, user, names)
+            if found is not None:
+                entry, what = found
+                return Decision(
+                    allowed,
+                    permission,
+                    f"{name} authorization policy {verb} {what}",
+                    knob,
+                    entry.text,
+                )
         if lists.behavior is _Behavior.ONLY_DENIES:
             return Decision(
                 True,

@@ -144,6 +144,16 @@ class SidePolicy:
         return ",".join(each.wire_name for each in self.crypto_methods)
 
 
+#: A feature, and one that needs it, in the order in which they are settled.
+_DEPENDENCIES: Final = (
+    ("authentication", "encryption"),
+    ("authentication", "integrity"),
+    ("negotiation", "authentication"),
+    ("negotiation", "encryption"),
+    ("negotiation", "integrity"),
+)
+
+
 def _settle_dependency(
     first: FeatureLevel, second: FeatureLevel
 ) -> tuple[FeatureLevel, FeatureLevel] | None:
@@ -264,31 +274,24 @@ class Policies:
         """Read one policy from the knobs."""
         wish = self._level("AUTHENTICATION", permission, FeatureLevel.OPTIONAL)
         wish = max(wish, request or wish)
-        authentication = wish
-        encryption = self._level("ENCRYPTION", permission, FeatureLevel.OPTIONAL)
-        integrity = self._level("INTEGRITY", permission, FeatureLevel.OPTIONAL)
-        negotiation = self._level("NEGOTIATION", permission, FeatureLevel.PREFERRED)
+        levels = {
+            "authentication": wish,
+            "encryption": self._level("ENCRYPTION", permission, FeatureLevel.OPTIONAL),
+            "integrity": self._level("INTEGRITY", permission, FeatureLevel.OPTIONAL),
+            "negotiation": self._level(
+                "NEGOTIATION", permission, FeatureLevel.PREFERRED
+            ),
+        }
         if permission is Permission.ALLOW and request is None:
             wish = FeatureLevel.OPTIONAL
 
         problem: str | None = None
-        settled = _settle_dependency(authentication, encryption)
-        if settled is not None:
-            authentication, encryption = settled
-            settled = _settle_dependency(authentication, integrity)
-        if settled is not None:
-            authentication, integrity = settled
-            settled = _settle_dependency(negotiation, authentication)
-        if settled is not None:
-            negotiation, authentication = settled
-            settled = _settle_dependency(negotiation, encryption)
-        if settled is not None:
-            negotiation, encryption = settled
-            settled = _settle_dependency(negotiation, integrity)
-        if settled is not None:
-            negotiation, integrity = settled
-        else:
-            problem = "a feature is REQUIRED that needs one that is NEVER"
+        for first, second in _DEPENDENCIES:
+            settled = _settle_dependency(levels[first], levels[second])
+            if settled is None:
+                problem = "a feature is REQUIRED that needs one that is NEVER"
+                break
+            levels[first], levels[second] = settled
 
         methods = filter_methods(
             self.configured_methods(permission), self._usable_methods(permission)
@@ -302,17 +305,14 @@ class Policies:
             DEFAULT_CRYPTO_METHODS if setting is None else setting[1]
         )
         if not crypto:
-            if FeatureLevel.REQUIRED in (encryption, integrity):
+            if FeatureLevel.REQUIRED in (levels["encryption"], levels["integrity"]):
                 problem = problem or "encryption is REQUIRED and there is no cipher"
-            encryption = integrity = FeatureLevel.NEVER
+            levels["encryption"] = levels["integrity"] = FeatureLevel.NEVER
 
         return SidePolicy(
             permission=permission,
-            authentication=authentication,
             authentication_wish=wish,
-            encryption=encryption,
-            integrity=integrity,
-            negotiation=negotiation,
+            **levels,
             methods=methods,
             crypto_methods=crypto,
             session_duration_seconds=self._duration(permission),

@@ -6,11 +6,9 @@ they are answered.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from condor_twisted.security.steps import Handshake
+from typing import Any, Final, Protocol
 
 __all__ = [
     "SSPI_LIBRARY",
@@ -83,7 +81,7 @@ class AdvanceSspi:
     token: bytes = field(repr=False)
 
 
-def open_sspi(server: bool) -> Handshake[SspiExchange | SspiProblem]:
+def open_sspi(server: bool) -> Generator[OpenSspi, Any, SspiExchange | SspiProblem]:
     """Begin a login, or say why there is none."""
     answer: SspiExchange | SspiProblem | None = yield OpenSspi(server)
     return answer or SspiProblem("SSPI does not work on this host")
@@ -91,7 +89,7 @@ def open_sspi(server: bool) -> Handshake[SspiExchange | SspiProblem]:
 
 def advance_sspi(
     exchange: SspiExchange, token: bytes
-) -> Handshake[SspiTurn | SspiProblem]:
+) -> Generator[AdvanceSspi, Any, SspiTurn | SspiProblem]:
     """Take a turn of a login, or say why it goes no further."""
     answer: SspiTurn | SspiProblem | None = yield AdvanceSspi(exchange, token)
     return answer or SspiProblem("SSPI does not work on this host")

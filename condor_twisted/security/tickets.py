@@ -6,12 +6,9 @@ they are answered. Who performs them has Kerberos' own library; nothing here doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from condor_twisted.security.steps import Handshake
+from typing import Any, Final, Protocol
 
 __all__ = [
     "KERBEROS_LIBRARY",
@@ -155,13 +152,17 @@ class AcceptedTicket:
     addresses: tuple[str, ...] = ()
 
 
-def request_ticket(step: RequestTicket) -> Handshake[TicketExchange | TicketProblem]:
+def request_ticket(
+    step: RequestTicket,
+) -> Generator[RequestTicket, Any, TicketExchange | TicketProblem]:
     """A ticket for a server, or why there is none."""
     answer: TicketExchange | TicketProblem | None = yield step
     return answer or TicketProblem("Kerberos does not work on this host")
 
 
-def accept_ticket(step: AcceptTicket) -> Handshake[AcceptedTicket | TicketProblem]:
+def accept_ticket(
+    step: AcceptTicket,
+) -> Generator[AcceptTicket, Any, AcceptedTicket | TicketProblem]:
     """Whose ticket a client shows, or why it is not accepted."""
     answer: AcceptedTicket | TicketProblem | None = yield step
     return answer or TicketProblem("Kerberos does not work on this host")

@@ -21,12 +21,10 @@ from condor_twisted.protocols.this_host import own_address
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, pool_of, run, warn
+from condor_twisted.tools.running import DONE, FAILED, begin, pool_of, run, warn
 from condor_twisted.wire.sinful import SinfulAddress
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["collector_command", "main", "read_ads"]
 
@@ -87,16 +85,11 @@ def collector_command(text: str) -> int:
 def _parse(arguments: list[str]) -> _Options:
     options = _Options()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
             name = match.option.name
             if name in _REFUSED:
                 raise UsageError(f"-{name} is not available here")
-            values = take_values(arguments, at, match)
-            at += len(values)
             if name == "pool":
                 options.pool = values[0]
             elif name in ("tcp", "udp"):
@@ -107,7 +100,6 @@ def _parse(arguments: list[str]) -> _Options:
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words.append(argument)
-        at += 1
     if len(words) > 2:
         raise UsageError(f"Extra argument: {words[2]}")
     if words:
@@ -174,21 +166,18 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = _parse(arguments)
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        names = sorted(
-            _COMMANDS,
-            key=lambda name: (_PREFIXES.index(name.split("_")[0] + "_"), name),
-        )
-        sys.stdout.write(_USAGE + "".join(f"  {name}\n" for name in names))
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(lambda: _parse(arguments), _usage(), _run)
+
+
+def _usage() -> str:
+    names = sorted(
+        _COMMANDS,
+        key=lambda name: (_PREFIXES.index(name.split("_")[0] + "_"), name),
+    )
+    return _USAGE + "".join(f"  {name}\n" for name in names)
+
+
+def _run(options: _Options) -> int:
     ads = _load(options)
     if ads is None:
         return FAILED

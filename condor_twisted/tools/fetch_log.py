@@ -20,11 +20,9 @@ from condor_twisted.protocols.files import FileReceiver
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, Progress, run, warn
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+from condor_twisted.tools.running import DONE, FAILED, Progress, begin, run, warn
 
 __all__ = ["main"]
 
@@ -81,14 +79,9 @@ class _Options:
 def _parse(arguments: list[str]) -> _Options:
     options = _Options()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
             name = match.option.name
-            values = take_values(arguments, at, match)
-            at += len(values)
             if name in _DAEMONS:
                 options.daemon = name
             elif name == "pool":
@@ -101,7 +94,6 @@ def _parse(arguments: list[str]) -> _Options:
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words.append(argument)
-        at += 1
     if options.address is not None:
         words.insert(0, options.address)
     if len(words) > 2:
@@ -122,24 +114,15 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = _parse(arguments)
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(lambda: _parse(arguments), _USAGE, _run)
+
+
+def _run(options: _Options) -> int:
 
     async def whole(reactor: Any) -> int:
-        locator = DaemonLocator(read_tool_settings(), reactor, options.pool)
-        try:
+        settings = read_tool_settings()
+        async with DaemonLocator(settings, reactor, options.pool) as locator:
             return await _fetch(options, locator, reactor)
-        finally:
-            await locator.close()
 
     return run(whole)
 

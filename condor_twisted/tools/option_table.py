@@ -9,10 +9,24 @@ Source: ``src/condor_utils/match_prefix.cpp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Match", "Option", "UsageError", "match_option", "take_values"]
+__all__ = [
+    "Match",
+    "Option",
+    "UsageError",
+    "daemon_type",
+    "match_option",
+    "read_arguments",
+    "take_values",
+]
+
+#: The types of daemons that ``-type`` knows.
+_DAEMON_TYPES: Final = frozenset(
+    {"collector", "master", "negotiator", "schedd", "startd"}
+)
 
 
 class UsageError(Exception):
@@ -81,3 +95,37 @@ def take_values(arguments: list[str], at: int, match: Match) -> tuple[str, ...]:
             f"-{match.option.name} needs {' and '.join(wanted[len(values) :])}"
         )
     return values
+
+
+def read_arguments(
+    arguments: list[str], options: Sequence[Option]
+) -> Iterator[tuple[str, Match | None, tuple[str, ...]]]:
+    """Each argument as it stands, the option that it is, and that one's values.
+
+    Args:
+        arguments: The command line.
+        options: What may be there.
+
+    Raises:
+        UsageError: An option has too few values.
+    """
+    at = 0
+    while at < len(arguments):
+        match = match_option(arguments[at], options)
+        values = () if match is None else take_values(arguments, at, match)
+        yield arguments[at], match, values
+        at += 1 + len(values)
+
+
+def daemon_type(text: str) -> str:
+    """A type of daemon in lower case, however it was given.
+
+    Raises:
+        UsageError: There is none of that name.
+
+    Source: ``src/condor_daemon_client/daemon_types.cpp: stringToDaemonType``.
+    """
+    found = text.lower()
+    if found not in _DAEMON_TYPES:
+        raise UsageError(f"unrecognized daemon type: {text}")
+    return found

@@ -5,18 +5,12 @@ Source: ``src/condor_tools/tool.cpp``.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Final
+
 from condor_twisted.tools.control.command import control
 
 __all__ = ["main"]
 
-
-def main(arguments: list[str]) -> int:
-    """Run the command.
-
-    Args:
-        arguments: The command line.
-
-    Returns:
-        The exit code.
-    """
-    return control("reconfig", arguments)
+#: Runs the command with the arguments behind its name; its result is the exit code.
+main: Final = partial(control, "reconfig")

@@ -107,7 +107,7 @@ class LocatorTests(PoolTestCase):
 
     def test_useless_address_files(self) -> None:
         """What is no address file is as good as none."""
-        for text in ("", "no address\n", "Name = x\n"):
+        for text in ("", "no address\n", "Name = x\n", "<[:1>\n"):
             locator = self.locator(MINE_ADDRESS_FILE=self.address_file(text))
             self.assertIn("Can't find address", self.missing(locator, "mine"))
 
@@ -172,6 +172,38 @@ class LocatorTests(PoolTestCase):
             COLLECTOR_ADDRESS_FILE=self.address_file("<1.2.3.4:55>\n"),
         )
         self.assertEqual(self.found(locator, "collector").address, "<1.2.3.4:55>")
+
+    def test_collectors(self) -> None:
+        """Of several that a pool is named by, the first is meant."""
+        daemon = self.found(self.locator("127.0.0.1:1, cm.example"), "collector")
+        self.assertEqual(daemon.address, "<127.0.0.1:1>")
+
+    def test_open_pool(self) -> None:
+        """A pool that is open already serves as well as its name."""
+        pool = self.pool("127.0.0.1:9618")
+        locator = DaemonLocator(pool.settings, self.reactor, pool)
+        self.assertEqual(
+            str(self.found(locator, "collector")), "collector 127.0.0.1:9618"
+        )
+        self.collector.ads = [ad_of(Name="n", MyAddress="<1.2.3.4:9>")]
+        daemon = self.found(locator, "negotiator")
+        self.assertEqual(daemon.address, "<1.2.3.4:9>")
+
+    def test_resolved(self) -> None:
+        """A host's name in an address can be replaced by the host's address."""
+        self.patch(socket, "gethostbyname", lambda name: look_up(name)[2][0])
+        locator = self.locator()
+
+        def resolved(address: str) -> Deferred[FoundDaemon]:
+            daemon = FoundDaemon(kind_named("schedd"), address)
+            return Deferred.fromCoroutine(locator.resolved(daemon))
+
+        found = self.done(resolved("<there:5?sock=x>"))
+        self.assertEqual(found.address, "<127.0.0.2:5?sock=x>")
+        found = self.done(resolved("<192.0.2.1:5>"))
+        self.assertEqual(found.address, "<192.0.2.1:5>")
+        for junk in ("<nowhere:5>", "<[:1>"):
+            self.failed(resolved(junk), DaemonNotFound)
 
     def test_negotiator(self) -> None:
         """There is one in a pool, whatever its name."""

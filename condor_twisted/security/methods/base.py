@@ -20,15 +20,22 @@ from condor_twisted.errors import AuthenticationFailed, FailedAttempt, TrailingD
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.identity import check_user, make_user
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.pod_ads import PodAd
-from condor_twisted.security.steps import Handshake, receive_message, send_message
+from condor_twisted.security.steps import (
+    Handshake,
+    lookup_user,
+    receive_message,
+    send_message,
+)
 from condor_twisted.wire.messages import MessageReader
 
 __all__ = [
     "AuthResult",
     "AuthenticationMethod",
+    "LibraryMethod",
     "MethodContext",
     "MethodSecurity",
     "receive_int",
@@ -199,6 +206,27 @@ class AuthenticationMethod(ABC):
         if parse_ip(address) != parse_ip(context.ends.peer_address):
             raise self.failure("the credential is bound to another address")
 
+    def result_of_uid(
+        self, context: MethodContext, uid: int, *, root: str | None = None
+    ) -> Handshake[AuthResult]:
+        """The user of this host whom a user id is.
+
+        Args:
+            context: What the method stands on.
+            uid: The id that was proved.
+            root: Whom root counts as; nobody else by default.
+
+        Raises:
+            AuthenticationFailed: The id has no name here, or none that a user may have.
+        """
+        user = yield from lookup_user(uid)
+        if user is None:
+            raise self.failure(f"uid {uid} has no name here")
+        if user == "root":
+            user = root or user
+        fqu = make_user(user, context.security.uid_domain)
+        return AuthResult(check_user(self.used_name, fqu), authenticated_name=user)
+
     def failure(self, reason: str, detail: str | None = None) -> AuthenticationFailed:
         """The error of this method.
 
@@ -207,6 +235,29 @@ class AuthenticationMethod(ABC):
             detail: More of it, for the log of D_SECURITY alone.
         """
         return AuthenticationFailed(self.used_name, reason, detail)
+
+
+class LibraryMethod(AuthenticationMethod):
+    """A method that only works where a library is.
+
+    Attributes:
+        library: The name under which a host says that it has the library.
+        missing: Why the method cannot work without it.
+    """
+
+    library: ClassVar[str]
+    missing: ClassVar[str]
+
+    @classmethod
+    def unavailable(
+        cls,
+        knobs: Knobs,
+        own_user: str | None,
+        permission: Permission,
+        credentials: Credentials,
+    ) -> str | None:
+        """It needs its library."""
+        return None if cls.library in credentials.libraries else cls.missing
 
 
 def send_int(value: int) -> Handshake[None]:

@@ -27,7 +27,6 @@ from condor_twisted.errors import (
     MalformedMessage,
 )
 from condor_twisted.security.host_patterns import parse_ip
-from condor_twisted.security.identity import check_user, make_user
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
     AuthResult,
@@ -39,7 +38,6 @@ from condor_twisted.security.steps import (
     Handshake,
     PathKind,
     PathStatus,
-    lookup_user,
     make_directory,
     make_temporary_name,
     receive_message,
@@ -161,44 +159,40 @@ class FsMethod(AuthenticationMethod):
         yield from send_message(writer.end_of_message())
 
         reader = MessageReader((yield from receive_message()))
-        result = reader.get_int()
+        status = reader.get_int()
         extension = b"" if reader.at_end() else reader.get_string_bytes()
         reader.end_of_message()
-        problem, user = yield from self._judge(context, name, result, extension)
-        if problem is not None or user is None:
+        try:
+            result = yield from self._judge(context, name, status, extension)
+        except AuthenticationFailed:
             yield from send_int(_FAILURE)
-            raise self.failure(problem or "the owner has no name")
+            raise
         yield from send_int(_SUCCESS)
-        return AuthResult(
-            user=make_user(user, security.uid_domain), authenticated_name=user
-        )
+        return result
 
     def _judge(
-        self, context: MethodContext, name: str | None, result: int, extension: bytes
-    ) -> Handshake[tuple[str | None, str | None]]:
-        """What is wrong, or whose the directory is."""
-        security = context.security
+        self, context: MethodContext, name: str | None, status: int, extension: bytes
+    ) -> Handshake[AuthResult]:
+        """See whose the directory is.
+
+        Raises:
+            AuthenticationFailed: Something is wrong with it.
+        """
         if name is None:
-            return "we could not invent a name", None
-        if result != _SUCCESS:
-            return "the client could not make the directory", None
+            raise self.failure("we could not invent a name")
+        if status != _SUCCESS:
+            raise self.failure("the client could not make the directory")
         problem = _wrong_with_extension(context, extension)
         if problem is not None:
-            return problem, None
-        status = yield from stat_path(name + extension.decode("ascii"), self.remote)
-        problem = _wrong_with_directory(status)
-        if problem is not None or status is None:
-            return problem, None
-        user = yield from lookup_user(status.owner_uid)
-        if user == "root" and self.switch(context, _ROOT_TO_CONDOR):
-            user = security.host.condor_user or user
-        if user is None:
-            return f"uid {status.owner_uid} has no name here", None
-        try:
-            check_user(self.used_name, make_user(user, security.uid_domain))
-        except AuthenticationFailed as error:
-            return error.reason, None
-        return None, user
+            raise self.failure(problem)
+        found = yield from stat_path(name + extension.decode("ascii"), self.remote)
+        problem = _wrong_with_directory(found)
+        if problem is not None or found is None:
+            raise self.failure(problem or "the directory is not there")
+        root = None
+        if self.switch(context, _ROOT_TO_CONDOR):
+            root = context.security.host.condor_user
+        return (yield from self.result_of_uid(context, found.owner_uid, root=root))
 
 
 class FsRemoteMethod(FsMethod):

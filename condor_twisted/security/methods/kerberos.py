@@ -18,19 +18,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
     AuthenticationFailed,
     LimitExceeded,
     MalformedMessage,
     SecurityError,
 )
-from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import check_user, make_user
-from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.base import (
-    AuthenticationMethod,
     AuthResult,
+    LibraryMethod,
     MethodContext,
     receive_int,
     send_int,
@@ -73,25 +70,14 @@ _USERS_SUBSYSTEMS: Final = frozenset({"TOOL", "SUBMIT", "DAGMAN", "GAHP", "JOB"}
 _PRINCIPAL: Final = "KERBEROS_SERVER_PRINCIPAL"
 
 
-class KerberosMethod(AuthenticationMethod):
+class KerberosMethod(LibraryMethod):
     """Users by their tickets, daemons by the keys of their hosts."""
 
     name = "KERBEROS"
     used_name = "KERBEROS"
     bit = 64
-
-    @classmethod
-    def unavailable(
-        cls,
-        knobs: Knobs,
-        own_user: str | None,
-        permission: Permission,
-        credentials: Credentials,
-    ) -> str | None:
-        """It needs its library."""
-        if KERBEROS_LIBRARY in credentials.libraries:
-            return None
-        return "the library of Kerberos is not here"
+    library = KERBEROS_LIBRARY
+    missing = "the library of Kerberos is not here"
 
     def client(self, context: MethodContext) -> Handshake[AuthResult]:
         """Show a ticket, and see that the server is the one that it is for."""

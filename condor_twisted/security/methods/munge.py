@@ -13,14 +13,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthenticationFailed, LimitExceeded
-from condor_twisted.security.credentials import Credentials
-from condor_twisted.security.identity import check_user, make_user
-from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.base import (
-    AuthenticationMethod,
     AuthResult,
+    LibraryMethod,
     MethodContext,
     receive_int,
     send_int,
@@ -29,7 +25,6 @@ from condor_twisted.security.steps import (
     Handshake,
     decode_munge,
     encode_munge,
-    lookup_user,
     receive_message,
     send_message,
 )
@@ -45,25 +40,14 @@ _PAYLOAD_BYTES: Final = 24
 _MAX_CREDENTIAL_BYTES: Final = 65536
 
 
-class MungeMethod(AuthenticationMethod):
+class MungeMethod(LibraryMethod):
     """The same user database on all hosts, and a daemon that knows who asks."""
 
     name = "MUNGE"
     used_name = "MUNGE"
     bit = 1024
-
-    @classmethod
-    def unavailable(
-        cls,
-        knobs: Knobs,
-        own_user: str | None,
-        permission: Permission,
-        credentials: Credentials,
-    ) -> str | None:
-        """It needs its library."""
-        if MUNGE_LIBRARY in credentials.libraries:
-            return None
-        return "the library of MUNGE is not here"
+    library = MUNGE_LIBRARY
+    missing = "the library of MUNGE is not here"
 
     def client(self, context: MethodContext) -> Handshake[AuthResult]:
         """Show a credential of our user."""
@@ -84,31 +68,20 @@ class MungeMethod(AuthenticationMethod):
     def server(self, context: MethodContext) -> Handshake[AuthResult]:
         """Ask MUNGE whose the credential is."""
         reader = MessageReader((yield from receive_message()))
-        result = reader.get_int()
+        status = reader.get_int()
         credential = reader.get_string_bytes()
         reader.end_of_message()
         if len(credential) > _MAX_CREDENTIAL_BYTES:
             raise LimitExceeded("the length of a credential", _MAX_CREDENTIAL_BYTES)
-        if result != _SUCCESS:
+        if status != _SUCCESS:
             raise self.failure("the client has no credential")
         uid = yield from decode_munge(credential.decode("ascii", "replace"))
-        user = None
-        if uid is not None:
-            user = yield from lookup_user(uid)
-        problem = None
-        if uid is None:
-            problem = "MUNGE does not accept the credential"
-        elif user is None:
-            problem = f"uid {uid} has no name here"
-        else:
-            try:
-                check_user(self.used_name, make_user(user, context.security.uid_domain))
-            except AuthenticationFailed as error:
-                problem = error.reason
-        if problem is not None or user is None:
+        try:
+            if uid is None:
+                raise self.failure("MUNGE does not accept the credential")
+            result = yield from self.result_of_uid(context, uid)
+        except AuthenticationFailed:
             yield from send_int(_FAILURE)
-            raise self.failure(problem or "nobody")
+            raise
         yield from send_int(_SUCCESS)
-        return AuthResult(
-            user=make_user(user, context.security.uid_domain), authenticated_name=user
-        )
+        return result

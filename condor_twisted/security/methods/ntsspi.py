@@ -16,19 +16,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
     FailedAttempt,
     LimitExceeded,
     MalformedMessage,
     NoMethodSucceeded,
 )
-from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.identity import make_user
-from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.base import (
-    AuthenticationMethod,
     AuthResult,
+    LibraryMethod,
     MethodContext,
     receive_int,
     send_int,
@@ -49,25 +46,14 @@ _MAX_TURNS: Final = 8
 _NOTHING: Final = 0
 
 
-class NtsspiMethod(AuthenticationMethod):
+class NtsspiMethod(LibraryMethod):
     """Windows' own users, on Windows alone."""
 
     name = "NTSSPI"
     used_name = "NTSSPI"
     bit = 16
-
-    @classmethod
-    def unavailable(
-        cls,
-        knobs: Knobs,
-        own_user: str | None,
-        permission: Permission,
-        credentials: Credentials,
-    ) -> str | None:
-        """It needs Windows, and a library there."""
-        if SSPI_LIBRARY in credentials.libraries:
-            return None
-        return "SSPI is not here"
+    library = SSPI_LIBRARY
+    missing = "SSPI is not here"
 
     def client(self, context: MethodContext) -> Handshake[AuthResult]:
         """Log in as this process's user; who the server is stays unknown."""

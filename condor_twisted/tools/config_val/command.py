@@ -19,9 +19,7 @@ from condor_twisted.tools.config_val.options import (
     parse_options,
 )
 from condor_twisted.tools.config_val.remote import RemoteConfigVal
-from condor_twisted.tools.option_table import UsageError
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+from condor_twisted.tools.running import FAILED, begin, run, warn
 
 __all__ = ["main"]
 
@@ -35,17 +33,10 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(lambda: parse_options(arguments), USAGE, _show)
+
+
+def _show(options: ConfigValOptions) -> int:
     if options.is_remote:
         return run(lambda reactor: _remote(options, reactor))
     try:
@@ -58,17 +49,14 @@ def main(arguments: list[str]) -> int:
 
 async def _remote(options: ConfigValOptions, reactor: Any) -> int:
     settings = read_local(options).settings
-    locator = DaemonLocator(settings, reactor, options.pool)
-    remote = RemoteConfigVal(options, locator)
-    try:
-        return await remote.run()
-    except (ConnectError, DNSLookupError) as error:
+    async with DaemonLocator(settings, reactor, options.pool) as locator:
+        remote = RemoteConfigVal(options, locator)
+        try:
+            return await remote.run()
+        except (ConnectError, DNSLookupError) as error:
+            problem = f"Can't connect to {remote}\n{error}"
+        except CondorTwistedError as error:
+            problem = f"Can't receive reply from {remote}\n{error}"
         sys.stdout.flush()
-        warn(f"Can't connect to {remote}\n{error}")
+        warn(problem)
         return FAILED
-    except CondorTwistedError as error:
-        sys.stdout.flush()
-        warn(f"Can't receive reply from {remote}\n{error}")
-        return FAILED
-    finally:
-        await locator.close()

@@ -32,10 +32,8 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.tools.control.action import Action, plan, title_of
 from condor_twisted.tools.control.options import ControlOptions, parse_options, usage
-from condor_twisted.tools.option_table import UsageError
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
+from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 from condor_twisted.wire.sinful import SinfulAddress
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["Controller", "control"]
 
@@ -55,24 +53,21 @@ def control(tool: str, arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(tool, arguments)
-    except UsageError as error:
-        warn(f'ERROR: {error}\nUse "-help" to see usage information')
-        return MISUSED
-    if options.help:
-        sys.stdout.write(usage(tool))
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
+    return begin(
+        lambda: parse_options(tool, arguments),
+        usage(tool),
+        _run,
+        prefix="ERROR: ",
+        hint='Use "-help" to see usage information',
+    )
+
+
+def _run(options: ControlOptions) -> int:
 
     async def whole(reactor: Any) -> int:
-        locator = DaemonLocator(read_tool_settings(), reactor, options.pool)
-        try:
+        settings = read_tool_settings()
+        async with DaemonLocator(settings, reactor, options.pool) as locator:
             return await Controller(options, locator).run()
-        finally:
-            await locator.close()
 
     return run(whole)
 

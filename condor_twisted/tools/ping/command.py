@@ -13,10 +13,15 @@ from twisted.internet.error import ConnectError, DNSLookupError
 
 from condor_twisted.client import CommandClient, PingResult
 from condor_twisted.client.configured import read_tool_settings
+from condor_twisted.client.daemons import (
+    DaemonKind,
+    DaemonLocator,
+    FoundDaemon,
+    kind_named,
+)
+from condor_twisted.config.settings import Settings
 from condor_twisted.constants.command_names import LEVEL_COMMANDS
-from condor_twisted.errors import LocalProtocolError
-from condor_twisted.tools.destination import Destination, find_destination
-from condor_twisted.tools.option_table import UsageError
+from condor_twisted.errors import DaemonNotFound, MalformedMessage
 from condor_twisted.tools.ping.error_stack import error_stack
 from condor_twisted.tools.ping.explaining import explained
 from condor_twisted.tools.ping.options import PingOptions, parse_options
@@ -26,8 +31,8 @@ from condor_twisted.tools.ping.texts import (
     sentence,
     table_row,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
+from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
+from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["main"]
 
@@ -69,18 +74,12 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-    except UsageError as error:
-        warn(f"ERROR: {error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return run(lambda reactor: _ping(options, reactor))
+    return begin(
+        lambda: parse_options(arguments),
+        _USAGE,
+        lambda options: run(lambda reactor: _ping(options, reactor)),
+        prefix="ERROR: ",
+    )
 
 
 async def _ping(options: PingOptions, reactor: Any) -> int:
@@ -94,15 +93,8 @@ async def _ping(options: PingOptions, reactor: Any) -> int:
             _debug(f"recognized {word} as {_kind(word)}, using command {number}.")
     settings = read_tool_settings(options.config)
     try:
-        destination = await find_destination(
-            settings,
-            reactor,
-            address=options.address,
-            pool=options.pool,
-            name=options.name,
-            daemon_type=options.daemon_type,
-        )
-    except LocalProtocolError as error:
+        daemon = await _find(options, settings, reactor)
+    except DaemonNotFound as error:
         warn(f"ERROR: {error}")
         return FAILED
     client = CommandClient(settings, reactor)
@@ -111,22 +103,65 @@ async def _ping(options: PingOptions, reactor: Any) -> int:
     code = DONE
     try:
         for word, number in options.items:
-            if not await _item(options, client, destination, word, number):
+            if not await _item(options, client, daemon, word, number):
                 code = FAILED
     finally:
         await client.close()
     return code
 
 
+async def _find(options: PingOptions, settings: Settings, reactor: Any) -> FoundDaemon:
+    """The daemon that the command line means.
+
+    Raises:
+        DaemonNotFound: It is nowhere to be found; the text is for the user.
+    """
+    if options.address is not None:
+        return FoundDaemon(kind_named("any"), _checked(options.address))
+    kind, name, pool = kind_named(options.daemon_type), options.name, options.pool
+    if pool is not None:
+        collector = await _locate(kind_named("collector"), pool, settings, reactor)
+        pool = collector.address
+    if kind.word == "collector":
+        return await _locate(kind, None if pool else name, settings, reactor, pool)
+    try:
+        return await _locate(kind, name, settings, reactor, pool)
+    except DaemonNotFound as error:
+        which = f"{kind.word} {name}" if name else kind.word
+        raise DaemonNotFound(f"couldn't locate {which}! ({error})") from error
+
+
+async def _locate(
+    kind: DaemonKind,
+    name: str | None,
+    settings: Settings,
+    reactor: Any,
+    pool: str | None = None,
+) -> FoundDaemon:
+    async with DaemonLocator(settings, reactor, pool) as locator:
+        return await locator.resolved(await locator.locate(kind, name))
+
+
+def _checked(text: str) -> str:
+    """The sinful string that ``-address`` is."""
+    try:
+        address = SinfulAddress.parse(text)
+    except MalformedMessage:
+        address = SinfulAddress()
+    if not address.host or not address.port_number:
+        raise DaemonNotFound(f"unable to parse sinful string: {text}")
+    return str(address)
+
+
 async def _item(
     options: PingOptions,
     client: CommandClient,
-    destination: Destination,
+    daemon: FoundDaemon,
     word: str,
     number: int,
 ) -> bool:
     """Ask about one command; whether it is allowed."""
-    address = destination.address
+    address = daemon.address
     try:
         result = await client.ping(address, number, explain=options.explain)
     except (ConnectError, DNSLookupError) as error:
@@ -139,11 +174,11 @@ async def _item(
     if options.mode == "table":
         sys.stdout.write(table_row(word, result))
     elif options.mode == "verbose":
-        sys.stdout.write(paragraph(word, destination.description, result))
+        sys.stdout.write(paragraph(word, str(daemon), result))
     elif options.mode == "sentence":
-        sys.stdout.write(sentence(word, destination.description, result))
+        sys.stdout.write(sentence(word, str(daemon), result))
     if options.explain and options.mode != "quiet":
-        sys.stdout.write(explained(word, destination.description, result))
+        sys.stdout.write(explained(word, str(daemon), result))
     return result.allowed
 
 

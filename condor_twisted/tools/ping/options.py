@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.constants.command_names import find_command
-from condor_twisted.tools.destination import DAEMON_TYPES
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    daemon_type,
+    read_arguments,
 )
 
 __all__ = ["PingOptions", "parse_options"]
@@ -62,7 +61,7 @@ class PingOptions:
         address: The daemon's address.
         pool: The collector that knows the daemon.
         name: The daemon's name.
-        daemon_type: The daemon's kind.
+        daemon_type: The daemon's kind, in lower case.
         config: The configuration to read, instead of the usual one.
         debug: Whether standard error tells what happens.
         help: Whether only the usage is shown.
@@ -76,7 +75,7 @@ class PingOptions:
     address: str | None = None
     pool: str | None = None
     name: str | None = None
-    daemon_type: str | None = None
+    daemon_type: str = "schedd"
     config: str | None = None
     debug: bool = False
     help: bool = False
@@ -92,21 +91,18 @@ def parse_options(arguments: list[str]) -> PingOptions:
     """
     options = PingOptions()
     words: list[str] = []
-    at = 0
-    while at < len(arguments):
-        argument = arguments[at]
-        match = match_option(argument, _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is not None:
-            values = take_values(arguments, at, match)
-            at += len(values)
             _take(options, match.option.name, values)
         elif argument.startswith("-") and argument != "-":
             raise UsageError(f"Unknown argument: {argument}")
         else:
             words += ALL_LEVELS if argument.upper() == "ALL" else (argument,)
-        at += 1
     if options.address is not None and (options.pool or options.name):
         raise UsageError("-address cannot be used with -pool or -name.")
+    name, pool = options.name, options.pool
+    if options.daemon_type == "collector" and name and pool and name != pool:
+        raise UsageError(f"-pool {pool} and -name {name} name two collectors")
     options.defaulted = not words
     for word in words or ("WRITE",):
         number = find_command(word)
@@ -122,9 +118,7 @@ def _take(options: PingOptions, name: str, values: tuple[str, ...]) -> None:
             raise UsageError("only one output mode may be specified.")
         options.mode = name
     elif name in ("subsystem", "type"):
-        if values[0].lower() not in DAEMON_TYPES:
-            raise UsageError(f"unrecognized daemon type: {values[0]}")
-        options.daemon_type = values[0]
+        options.daemon_type = daemon_type(values[0])
     elif values:
         setattr(options, name, values[0])
     else:

@@ -11,12 +11,11 @@ from typing import Any, Final
 from twisted.internet.threads import deferToThread
 
 from condor_twisted.client import Pool
-from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.running import (
     DONE,
     FAILED,
-    MISUSED,
     Progress,
+    begin,
     pool_of,
     run,
     warn,
@@ -27,7 +26,6 @@ from condor_twisted.tools.status.modes import MODES
 from condor_twisted.tools.status.options import StatusOptions, parse_options
 from condor_twisted.tools.status.plan import Display, Plan, make_plan
 from condor_twisted.wire.sinful import SinfulAddress
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["main"]
 
@@ -76,18 +74,12 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-    except UsageError as error:
-        warn(f"Error: {error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return run(lambda reactor: _status(options, reactor))
+    return begin(
+        lambda: parse_options(arguments),
+        _USAGE,
+        lambda options: run(lambda reactor: _status(options, reactor)),
+        prefix="Error: ",
+    )
 
 
 def _display() -> Display:

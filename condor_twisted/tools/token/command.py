@@ -6,8 +6,7 @@ import sys
 from typing import Final
 
 from condor_twisted.errors import CondorTwistedError
-from condor_twisted.tools.option_table import UsageError
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
+from condor_twisted.tools.running import DONE, FAILED, MISUSED, begin, run, warn
 from condor_twisted.tools.token import files, services
 from condor_twisted.tools.token.options import (
     ACTIONS,
@@ -58,7 +57,7 @@ def _usage_of(action: Action) -> str:
         if option.name in action.refused or option.name not in _MEANINGS:
             continue
         head = f"-{option.name}{' ' + option.name.upper() if option.values else ''}"
-        meaning = _MEANINGS[option.name].format(type=action.default_type.lower())
+        meaning = _MEANINGS[option.name].format(type=action.default_type)
         if action.name == "list" and option.name == "file":
             meaning = "look into this file"
         lines.append(f"  {head:<20}{meaning}")
@@ -82,22 +81,20 @@ def main(arguments: list[str]) -> int:
     if action is None:
         warn((f"There is no action {name!r}.\n\n" if name else "") + _usage().rstrip())
         return MISUSED
-    try:
-        options = parse_options(action, arguments[1:])
-        if options.help:
-            sys.stdout.write(_usage_of(action))
-            return DONE
-        return _perform(action, options)
-    except UsageError as error:
-        warn(f"Error: {error}\nUse -help for details")
-        return MISUSED
-    except CondorTwistedError as error:
-        warn(f"Error: {error}")
-        return FAILED
+    return begin(
+        lambda: parse_options(action, arguments[1:]),
+        _usage_of(action),
+        lambda options: _perform(action, options),
+        prefix="Error: ",
+    )
 
 
 def _perform(action: Action, options: TokenOptions) -> int:
     local = _LOCAL.get(action.name)
-    if local is not None:
+    if local is None:
+        return run(lambda reactor: _REMOTE[action.name](options, reactor))
+    try:
         return local(options)
-    return run(lambda reactor: _REMOTE[action.name](options, reactor))
+    except CondorTwistedError as error:
+        warn(f"Error: {error}")
+        return FAILED

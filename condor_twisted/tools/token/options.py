@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
-from condor_twisted.tools.locating import daemon_type
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    daemon_type,
+    read_arguments,
 )
 
 __all__ = ["ACTIONS", "Action", "TokenOptions", "find_action", "parse_options"]
@@ -62,7 +61,7 @@ class Action:
     other_names: tuple[str, ...] = ()
     required: tuple[str, str] | None = None
     refused: frozenset[str] = frozenset()
-    default_type: str = "COLLECTOR"
+    default_type: str = "collector"
 
 
 ACTIONS: Final = (
@@ -94,7 +93,7 @@ ACTIONS: Final = (
         "fetch a token for who one is to a daemon",
         (*_LIMITS, *_TARGET, _KEY, *_PLACE, _TYPE, Option("remote", 1), *_SHARED),
         refused=frozenset({"remote"}),
-        default_type="SCHEDD",
+        default_type="schedd",
     ),
     Action(
         "request",
@@ -161,7 +160,7 @@ class TokenOptions:
     pool: str | None = None
     name: str | None = None
     address: str | None = None
-    kind: str = "COLLECTOR"
+    kind: str = "collector"
     identity: str | None = None
     key: str | None = None
     limits: list[str] = field(default_factory=list)
@@ -173,6 +172,8 @@ class TokenOptions:
     netblock: str | None = None
     json: bool = False
     help: bool = False
+    #: HTCondor's tools for tokens do not tell their version.
+    version: ClassVar[bool] = False
 
 
 _FIELDS: Final = {
@@ -206,16 +207,12 @@ def parse_options(action: Action, arguments: list[str]) -> TokenOptions:
         UsageError: It cannot be understood.
     """
     options = TokenOptions(kind=action.default_type)
-    at = 0
-    while at < len(arguments):
-        match = match_option(arguments[at], action.options)
+    for argument, match, values in read_arguments(arguments, action.options):
         if match is None:
-            raise UsageError(f"Invalid command line argument: {arguments[at]}")
+            raise UsageError(f"Invalid command line argument: {argument}")
         name = match.option.name
         if name in action.refused:
             raise UsageError(f"-{name} is not available here")
-        values = take_values(arguments, at, match)
-        at += 1 + len(values)
         _set(options, name, values[0] if values else "")
     if action.required is not None and not options.help:
         name, example = action.required

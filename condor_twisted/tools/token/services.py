@@ -8,6 +8,8 @@ Source: ``src/condor_tools/token_fetch.cpp``, ``token_request.cpp``,
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredQueue
@@ -18,6 +20,7 @@ from condor_twisted.classad.ad_printing import json_ad, long_ad, shown_names
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client import Pool
 from condor_twisted.client.answers import FAILURES, explained
+from condor_twisted.client.daemons import DaemonLocator, kind_named
 from condor_twisted.client.tokens import (
     StartedTokenRequest,
     approve_token_request,
@@ -29,7 +32,6 @@ from condor_twisted.client.tokens import (
 from condor_twisted.constants import attributes
 from condor_twisted.errors import CommandRefused
 from condor_twisted.security.token_approval import parse_netblock
-from condor_twisted.tools.locating import locate_daemon
 from condor_twisted.tools.running import DONE, FAILED, pool_of, warn
 from condor_twisted.tools.token.files import write_token
 from condor_twisted.tools.token.options import TokenOptions
@@ -41,10 +43,6 @@ _RULE_SECONDS: Final = 3600
 _LINE: Final = "=" * 50
 
 
-class _NotFound(Exception):
-    """The daemon was not found; that is said already."""
-
-
 def _reason(error: Exception) -> str:
     """An error as HTCondor's tools show it: who says so, a number, and a text."""
     if isinstance(error, CommandRefused) and error.code is not None:
@@ -52,13 +50,28 @@ def _reason(error: Exception) -> str:
     return explained(error)
 
 
-async def _locate(pool: Pool, options: TokenOptions) -> SinfulAddress:
+async def _at_daemon(
+    options: TokenOptions,
+    reactor: Any,
+    serve: Callable[[Pool, SinfulAddress], Awaitable[int]],
+) -> int:
+    """Do something at the daemon that is meant; the exit code, 1 if there is none."""
+    pool = pool_of(options.pool, reactor)
     try:
-        return await locate_daemon(pool, options.kind, options.name, options.address)
-    except FAILURES as error:
-        wanted = f"daemon {options.name}!" if options.name else "default daemon type."
-        warn(f"ERROR: couldn't locate {wanted}\n  ({explained(error)})")
-        raise _NotFound from error
+        locator = DaemonLocator(pool.settings, reactor, pool)
+        kind = kind_named(options.kind)
+        try:
+            found = await locator.locate(kind, options.name, options.address)
+            address = SinfulAddress.parse(found.address)
+        except FAILURES as error:
+            wanted = "default daemon type."
+            if options.name:
+                wanted = f"daemon {options.name}!"
+            warn(f"ERROR: couldn't locate {wanted}\n  ({explained(error)})")
+            return FAILED
+        return await serve(pool, address)
+    finally:
+        await pool.close()
 
 
 async def fetch(options: TokenOptions, reactor: Any) -> int:
@@ -67,24 +80,22 @@ async def fetch(options: TokenOptions, reactor: Any) -> int:
     Returns:
         The exit code.
     """
-    pool = pool_of(options.pool, reactor)
-    try:
-        address = await _locate(pool, options)
-        token = await fetch_token(
-            pool.client,
-            address,
-            limits=options.limits,
-            lifetime_seconds=options.lifetime_seconds,
-            key_name=options.key,
-        )
-    except _NotFound:
-        return FAILED
-    except FAILURES as error:
-        warn(f"Failed to request a session token: {_reason(error)}")
-        return FAILED
-    finally:
-        await pool.close()
-    return write_token(pool.settings, options, token)
+
+    async def serve(pool: Pool, address: SinfulAddress) -> int:
+        try:
+            token = await fetch_token(
+                pool.client,
+                address,
+                limits=options.limits,
+                lifetime_seconds=options.lifetime_seconds,
+                key_name=options.key,
+            )
+        except FAILURES as error:
+            warn(f"Failed to request a session token: {_reason(error)}")
+            return FAILED
+        return write_token(pool.settings, options, token)
+
+    return await _at_daemon(options, reactor, serve)
 
 
 async def request(options: TokenOptions, reactor: Any) -> int:
@@ -93,7 +104,6 @@ async def request(options: TokenOptions, reactor: Any) -> int:
     Returns:
         The exit code.
     """
-    pool = pool_of(options.pool, reactor)
     pending: list[StartedTokenRequest] = []
 
     def waits(started: StartedTokenRequest) -> None:
@@ -104,29 +114,27 @@ async def request(options: TokenOptions, reactor: Any) -> int:
         )
         sys.stdout.flush()
 
-    try:
-        address = await _locate(pool, options)
-        token = await request_token(
-            pool.client,
-            address,
-            options.identity,
-            limits=options.limits,
-            lifetime_seconds=options.lifetime_seconds,
-            pending=waits,
-        )
-    except _NotFound:
-        return FAILED
-    except FAILURES as error:
-        what = (
-            "get a status update for token request"
-            if pending
-            else "request a new token"
-        )
-        warn(f"Failed to {what}: {_reason(error)}")
-        return FAILED
-    finally:
-        await pool.close()
-    return write_token(pool.settings, options, token)
+    async def serve(pool: Pool, address: SinfulAddress) -> int:
+        try:
+            token = await request_token(
+                pool.client,
+                address,
+                options.identity,
+                limits=options.limits,
+                lifetime_seconds=options.lifetime_seconds,
+                pending=waits,
+            )
+        except FAILURES as error:
+            what = (
+                "get a status update for token request"
+                if pending
+                else "request a new token"
+            )
+            warn(f"Failed to {what}: {_reason(error)}")
+            return FAILED
+        return write_token(pool.settings, options, token)
+
+    return await _at_daemon(options, reactor, serve)
 
 
 async def request_list(options: TokenOptions, reactor: Any) -> int:
@@ -135,14 +143,11 @@ async def request_list(options: TokenOptions, reactor: Any) -> int:
     Returns:
         The exit code.
     """
-    pool = pool_of(options.pool, reactor)
-    try:
-        address = await _locate(pool, options)
-        found = await _pending(pool, address, options.request_id)
-    except _NotFound:
-        return FAILED
-    finally:
-        await pool.close()
+    return await _at_daemon(options, reactor, partial(_list, options))
+
+
+async def _list(options: TokenOptions, pool: Pool, address: SinfulAddress) -> int:
+    found = await _pending(pool, address, options.request_id)
     if found is None:
         return FAILED
     if options.request_id and len(found) != 1:
@@ -169,28 +174,29 @@ async def approve(options: TokenOptions, reactor: Any) -> int:
     Returns:
         The exit code.
     """
-    pool = pool_of(options.pool, reactor)
     answers = Answers(reactor)
     try:
-        address = await _locate(pool, options)
-        found = await _pending(pool, address, options.request_id)
-        if found is None:
-            return FAILED
-        if not found:
-            warn(
-                _no_information(options.request_id)
-                if options.request_id
-                else "Remote daemon has no request to approve."
-            )
-            return FAILED
-        for ad in found[:1] if options.request_id else found:
-            if not await _approve_one(pool, address, ad, answers):
-                return FAILED
-    except _NotFound:
-        return FAILED
+        return await _at_daemon(options, reactor, partial(_approve, options, answers))
     finally:
         answers.close()
-        await pool.close()
+
+
+async def _approve(
+    options: TokenOptions, answers: Answers, pool: Pool, address: SinfulAddress
+) -> int:
+    found = await _pending(pool, address, options.request_id)
+    if found is None:
+        return FAILED
+    if not found:
+        warn(
+            _no_information(options.request_id)
+            if options.request_id
+            else "Remote daemon has no request to approve."
+        )
+        return FAILED
+    for ad in found[:1] if options.request_id else found:
+        if not await _approve_one(pool, address, ad, answers):
+            return FAILED
     return DONE
 
 
@@ -239,9 +245,8 @@ async def auto_approve(options: TokenOptions, reactor: Any) -> int:
     if problem is not None:
         warn(f"{failed} DAEMON:2:Auto-approval rule {problem}")
         return FAILED
-    pool = pool_of(options.pool, reactor)
-    try:
-        address = await _locate(pool, options)
+
+    async def serve(pool: Pool, address: SinfulAddress) -> int:
         try:
             await auto_approve_token_requests(pool.client, address, netblock, lifetime)
         except FAILURES as error:
@@ -252,11 +257,9 @@ async def auto_approve(options: TokenOptions, reactor: Any) -> int:
             f"lifetime of {lifetime / 3600:.2f} hours\n"
         )
         await _show_remaining(pool, address)
-    except _NotFound:
-        return FAILED
-    finally:
-        await pool.close()
-    return DONE
+        return DONE
+
+    return await _at_daemon(options, reactor, serve)
 
 
 async def _show_remaining(pool: Pool, address: SinfulAddress) -> None:

@@ -24,12 +24,10 @@ from condor_twisted.errors import CondorTwistedError
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
-    match_option,
-    take_values,
+    read_arguments,
 )
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, run, warn
+from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 from condor_twisted.tools.who.logs import DaemonTrace, scan_logs
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["Who", "main", "parse_options"]
 
@@ -90,13 +88,9 @@ def parse_options(arguments: list[str]) -> WhoOptions:
         UsageError: It cannot be understood.
     """
     options = WhoOptions()
-    at = 0
-    while at < len(arguments):
-        match = match_option(arguments[at], _OPTIONS)
+    for argument, match, values in read_arguments(arguments, _OPTIONS):
         if match is None:
-            raise UsageError(f"{arguments[at]} is not a valid argument")
-        values = take_values(arguments, at, match)
-        at += 1 + len(values)
+            raise UsageError(f"{argument} is not a valid argument")
         name = match.option.name
         if name == "quickdaemons":
             options.quick = True
@@ -110,6 +104,9 @@ def parse_options(arguments: list[str]) -> WhoOptions:
             options.directories.append(values[0])
         elif name not in ("debug", "wide"):
             setattr(options, name, True)
+    requirements = options.requirements
+    if requirements is not None and not check_expression(requirements.encode()):
+        raise UsageError(f"{requirements!r} is not an expression")
     return options
 
 
@@ -130,21 +127,13 @@ def main(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        options = parse_options(arguments)
-        requirements = options.requirements
-        if requirements is not None and not check_expression(requirements.encode()):
-            raise UsageError(f"{requirements!r} is not an expression")
-    except UsageError as error:
-        warn(f"{error}\nUse -help for details")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(_USAGE)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return run(lambda reactor: Who(options, read_tool_settings(), reactor).run())
+    return begin(
+        lambda: parse_options(arguments),
+        _USAGE,
+        lambda options: run(
+            lambda reactor: Who(options, read_tool_settings(), reactor).run()
+        ),
+    )
 
 
 class Who:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import socket
 
+from condor_twisted.client import daemons
 from condor_twisted.config.settings import Settings
-from condor_twisted.tools import destination
+from condor_twisted.testing.reactor import blocking_at_once
 from condor_twisted.tools.ping import command
 from condor_twisted.tools.ping.command import main
 from condor_twisted.tools.ping.texts import TABLE_HEADING
+from tests.client.kit import ad_of
 from tests.protocols.kit import SECURE
 from tests.tools.kit import ToolTestCase
 
@@ -16,20 +19,28 @@ OPEN = ("-addr", "<127.0.0.1:9618>")
 CLOSED = ("-addr", "<127.0.0.1:9700>")
 
 
+class _Hosts(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        raise OSError(f"no host {name}")
+
+
+HOSTS = _Hosts({"cm.example": "127.0.0.1"})
+
+
 class PingCommandTests(ToolTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.patch(command, "run", lambda start: self.code(start(self.reactor)))
         self.patch(command, "read_tool_settings", self.tool_settings)
-        self.patch(destination, "Pool", self.pool_in_memory)
+        self.patch(daemons, "run_in_threads", lambda _: blocking_at_once)
+        self.patch(os, "geteuid", lambda: 1000)
+        self.patch(socket, "gethostbyname", HOSTS.__getitem__)
+        self.patch(socket, "gethostbyname_ex", lambda name: (name, [], []))
 
     def tool_settings(self, file: str | None = None) -> Settings:
         """The configuration of the tool."""
-        return Settings.from_assignments(self.knobs, "TOOL")
-
-    def pool_in_memory(self, address: Any, settings: Settings, reactor: Any) -> Any:
-        """The collector that knows where daemons are."""
-        return self.pool("127.0.0.1:9618")
+        made = {"FULL_HOSTNAME": "me.example", "COLLECTOR_HOST": "cm.example"}
+        return Settings.from_assignments({**made, **self.knobs}, "TOOL")
 
     def secure(self, **knobs: str) -> None:
         """Start a collector that wants authentication."""
@@ -39,6 +50,53 @@ class PingCommandTests(ToolTestCase):
     def ping(self, *arguments: str) -> int:
         """Run the tool; its exit code."""
         return main(list(arguments))
+
+    def destination(self, *arguments: str) -> str:
+        """What the daemon is called that a command line means."""
+        self.assertEqual(self.ping(*arguments, "-verbose", "READ"), 0, self.err.text)
+        line = self.out.text.splitlines()[-1]
+        for each in self.out.text.splitlines():
+            if each.startswith("Destination:"):
+                line = each
+        return line.partition(":")[2].strip()
+
+    def test_address(self) -> None:
+        """An address is taken as it is; its parameters are not shown."""
+        for address in ("<127.0.0.1:9618?alias=x>", "127.0.0.1:9618"):
+            found = self.destination("-addr", address)
+            self.assertEqual(found, "daemon at <127.0.0.1:9618>")
+        for junk in ("junk", "<192.0.2.1>", "<:1>", "<[:1>"):
+            self.assertEqual(self.ping("-addr", junk, "READ"), 1)
+            line = self.err.text.splitlines()[-1]
+            self.assertEqual(line, f"ERROR: unable to parse sinful string: {junk}")
+
+    def test_collector(self) -> None:
+        """A collector is COLLECTOR_HOST, or what is named like one."""
+        of = ("-type", "Collector")
+        self.assertEqual(self.destination(*of), "local collector")
+        self.assertEqual(
+            self.destination(*of, "-pool", "cm.example:9618"),
+            "collector <127.0.0.1:9618?alias=cm.example>",
+        )
+        found = self.destination(*of, "-name", "127.0.0.1")
+        self.assertEqual(found, "collector 127.0.0.1")
+        self.assertEqual(self.ping(*of, "-pool", "nowhere.example", "READ"), 1)
+        self.assertIn("ERROR: unknown host nowhere.example\n", self.err.text)
+        self.assertEqual(self.ping(*of, "-pool", "a", "-name", "b", "READ"), 2)
+        self.assertIn("-pool a and -name b name two collectors", self.err.text)
+
+    def test_daemons_of_a_pool(self) -> None:
+        """A daemon is where the collector says it is, this host's by default."""
+        self.collector.ads = [ad_of(Name="n@x", MyAddress="<127.0.0.1:9618>")]
+        self.assertEqual(self.destination("-name", "s@x"), "schedd n@x")
+        self.assertEqual(self.destination(), "local schedd")
+        named = self.destination("-pool", "cm.example", "-name", "s@x")
+        self.assertEqual(named, "schedd n@x")
+        found = self.destination("-type", "negotiator")
+        self.assertEqual(found, "negotiator n@x")
+        self.collector.ads = []
+        self.assertEqual(self.ping("-type", "startd", "-name", "foo", "READ"), 1)
+        self.assertIn("ERROR: couldn't locate startd foo! (", self.err.text)
 
     def test_sentence(self) -> None:
         """One line tells what protects the session, and who we are."""

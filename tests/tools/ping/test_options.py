@@ -35,7 +35,7 @@ class OptionsTests(SynchronousTestCase):
             options = parse_options(arguments)
             self.assertEqual((options.address, options.mode), ("<a:1>", "verbose"))
         self.assertEqual(parse_options(["-subsystem", "startd"]).daemon_type, "startd")
-        self.assertEqual(parse_options(["-type", "Master"]).daemon_type, "Master")
+        self.assertEqual(parse_options(["-type", "Master"]).daemon_type, "master")
         for argument in ("-debug", "-d:D_ALL"):
             self.assertTrue(parse_options([argument]).debug)
         self.assertTrue(parse_options(["--explain"]).explain)

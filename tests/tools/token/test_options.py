@@ -57,14 +57,14 @@ class OptionsTests(SynchronousTestCase):
                 pool="p",
                 name="n",
                 address="a",
-                kind="STARTD",
+                kind="startd",
                 limits=["READ", "WRITE"],
                 key="k",
                 token_name="t",
             ),
         )
-        self.assertEqual(self.parse("fetch -ty collector").kind, "COLLECTOR")
-        self.assertEqual(self.parse("fetch -t collector").kind, "COLLECTOR")
+        self.assertEqual(self.parse("fetch -ty collector").kind, "collector")
+        self.assertEqual(self.parse("fetch -t Collector").kind, "collector")
         self.assertEqual(self.parse("list -dir d").directory, "d")
         self.assertTrue(self.parse("request-list -json -reqid 7").json)
         self.assertEqual(self.parse("approve -r 7").request_id, "7")
@@ -73,8 +73,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """A schedd gives tokens, a collector takes requests."""
-        self.assertEqual(self.parse("fetch").kind, "SCHEDD")
-        self.assertEqual(self.parse("request").kind, "COLLECTOR")
+        self.assertEqual(self.parse("fetch").kind, "schedd")
+        self.assertEqual(self.parse("request").kind, "collector")
 
     def test_the_last_place_counts(self) -> None:
         """Of -token and -file the later one says where."""

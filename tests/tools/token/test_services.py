@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
 from condor_twisted.classad.wire_ad import WireAd
-from condor_twisted.client import Pool, start_token_request
+from condor_twisted.client import Pool, daemons, start_token_request
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import ConfigError
+from condor_twisted.testing.reactor import blocking_at_once
 from condor_twisted.tools.token import command, files, services
 from condor_twisted.tools.token.command import main
 from condor_twisted.tools.token.services import Answers
@@ -26,6 +28,8 @@ class TokenToolTestCase(TokenDaemonTestCase, ToolTestCase):
         self.user = "alice"
         self.answers: list[str] = []
         self.patch(services, "pool_of", self.pool_of)
+        self.patch(daemons, "run_in_threads", lambda _: blocking_at_once)
+        self.patch(socket, "gethostbyname_ex", lambda name: (name, [], []))
         self.patch(command, "run", lambda start: self.code(start(self.reactor)))
         self.patch(Answers, "next", lambda _: succeed(self.answers.pop(0)))
 
