@@ -30,6 +30,7 @@ __all__ = [
     "TWISTED",
     "Collector",
     "Kind",
+    "Pool",
     "our_environment",
     "our_tool_command",
     "start",
@@ -82,17 +83,15 @@ TWISTED = Kind("twisted", False)
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """A collector that runs, and the tools that talk to it.
+class Pool:
+    """A pool that runs, and the tools that talk to it.
 
     Args:
-        kind: Which one it is.
+        kind: Whose its collector is.
         sandbox: Where it runs.
         config: The tools' configuration.
-        log: Its log.
+        log: Its collector's log, or its master's.
         environment: What the tools' environment has besides.
-        process: Itself; of the real one, what entered the sandbox for it.
-        pid_file: Where the real one writes its process id in the sandbox.
     """
 
     kind: Kind
@@ -100,8 +99,6 @@ class Collector:
     config: Path
     log: Path
     environment: Mapping[str, str]
-    process: subprocess.Popen[bytes]
-    pid_file: Path
 
     def tool(
         self,
@@ -143,6 +140,23 @@ class Collector:
         """Run a command of ``condor-twisted``, in everything else as `tool` does."""
         return self.tool(*command, ours=True, **call)
 
+    def log_tail(self, line_count: int = 30) -> str:
+        """Give the end of what the collector wrote."""
+        return _tail(self.log, line_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Collector(Pool):
+    """A collector that runs by itself, and the tools that talk to it.
+
+    Args:
+        process: Itself; of the real one, what entered the sandbox for it.
+        pid_file: Where the real one writes its process id in the sandbox.
+    """
+
+    process: subprocess.Popen[bytes]
+    pid_file: Path
+
     def kill(self) -> None:
         """Have the collector gone from one moment to the next."""
         if not self.kind.is_real:
@@ -151,10 +165,6 @@ class Collector:
             command = ["sh", "-c", f"kill -KILL $(cat {self.pid_file})"]
             self.sandbox.run(command).checked()
         self.process.wait(_STOP_SECONDS)
-
-    def log_tail(self, line_count: int = 30) -> str:
-        """Give the end of what the collector wrote."""
-        return _tail(self.log, line_count)
 
 
 def write_config(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from interop.masters import Master, our_program, start_master
 from interop.our_collector_pool import run_job
-from interop.peers import OPEN_POLICY, REAL, SEALED, Collector
+from interop.peers import OPEN_POLICY, REAL, SEALED, Pool
 from interop.pool import POOL_KNOBS
 from interop.report import Report
 from interop.sandbox import Sandbox, wait_until
@@ -137,7 +137,7 @@ class _Checks:
         self._report = report
         self._title = title
         log = master.log_directory / "MasterLog"
-        self._tools = Collector(REAL, master.sandbox, master.config, log)
+        self._tools = Pool(REAL, master.sandbox, master.config, log, {})
 
     def listed(self, *types: str) -> None:
         """Everybody's ad is in the collector, whichever tool asks."""
