@@ -8,10 +8,11 @@ from pathlib import Path
 from interop.configurations import check_same
 from interop.peers import our_environment, our_tool_command
 from interop.report import Report
-from interop.sandbox import Sandbox
+from interop.sandbox import Result, Sandbox, wait_until
 
-__all__ = ["check_who"]
+__all__ = ["check_who", "without_users"]
 
+_FOUND_SECONDS = 5
 _ASKED: tuple[tuple[str, ...], ...] = (
     (),
     ("-daemons",),
@@ -34,7 +35,7 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
     """
     environment = {"CONDOR_CONFIG": str(config)}
     for words in _ASKED:
-        real = sandbox.run(["condor_who", *words], environment=environment)
+        real = _ask_real(sandbox, words, environment)
         ours = sandbox.run(
             [*our_tool_command("who"), *words],
             environment={**our_environment(), **environment},
@@ -49,7 +50,29 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
         check_same(report, label, *(_plain(each.output) for each in (real, ours)))
 
 
+def _ask_real(
+    sandbox: Sandbox, words: tuple[str, ...], environment: dict[str, str]
+) -> Result:
+    """Ask the real tool; of jobs, until it has found the one that has just begun."""
+    asked: list[Result] = []
+
+    def answered() -> bool:
+        asked.append(sandbox.run(["condor_who", *words], environment=environment))
+        return bool(words) or "running:" in asked[-1].output
+
+    wait_until(answered, _FOUND_SECONDS)
+    return asked[-1]
+
+
+def without_users(text: str) -> str:
+    """Give a listing of daemons without the users that the real tool shows of some.
+
+    It takes the rest of the line that says a process in its log; which daemons it has
+    from their own log, and not from the master's, is by their programs' names.
+    """
+    return text.replace(" RealUID = 0", "")
+
+
 def _plain(text: str) -> str:
-    text = text.replace(" RealUID = 0", "")
-    lines = (_SECOND.sub(r"TIME \1", line) for line in text.splitlines())
+    lines = (_SECOND.sub(r"TIME \1", line) for line in without_users(text).splitlines())
     return "\n".join(" ".join(line.split()) for line in lines)

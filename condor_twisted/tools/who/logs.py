@@ -26,6 +26,8 @@ _START = re.compile(r" \*\* \S+ \(CONDOR_(\w+)\) STARTING UP")
 _PROGRAM = re.compile(r" \*\* (/\S+)\Z")
 _PID = re.compile(r" \*\* PID = ([0-9]+)")
 _ADDRESS = re.compile(r" DaemonCore: command socket at (<\S+>)")
+#: A master that starts its shared port has no other; later ones have it besides.
+_PRIVATE_ADDRESS = re.compile(r" DaemonCore: private command socket at (<\S+>)")
 _EXIT = re.compile(r"\*\*\*\* .* EXITING WITH STATUS ([0-9]+)")
 _JOB = re.compile(r"(?:Job|Starting a .* job with ID:?) ([0-9]+\.[0-9]+)")
 _JOB_PID = re.compile(r"Create_Process succeeded, pid=([0-9]+)")
@@ -96,6 +98,8 @@ def scan_log(trace: DaemonTrace, lines: Iterable[str]) -> None:
             trace.pid = int(match[1])
         elif (match := _ADDRESS.search(line)) is not None:
             trace.address = match[1]
+        elif (match := _PRIVATE_ADDRESS.search(line)) is not None:
+            trace.address = trace.address or match[1]
         elif (match := _EXIT.search(line)) is not None:
             trace.exit_status = int(match[1])
         elif (match := _JOB_PID.search(line)) is not None:

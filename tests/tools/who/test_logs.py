@@ -43,6 +43,23 @@ class ScanTests(SynchronousTestCase):
         self.assertEqual(startd.program, "/usr/sbin/condor_startd")
         self.assertEqual(startd.subsystem, "STARTD")
 
+    def test_private_address(self) -> None:
+        """A master that starts its shared port has logged a private address only."""
+        start = START.format(low="master", up="MASTER", pid=5)
+        private = "DaemonCore: private command socket at <127.0.0.1:0?sock=m_5>\n"
+        (self.directory / "MasterLog").write_text(
+            start.replace(
+                "DaemonCore: command socket at <127.0.0.1:5?alias=h>\n", private
+            )
+        )
+        (self.directory / "StartLog").write_text(
+            START.format(low="startd", up="STARTD", pid=7)
+            + f"11/24/26 10:00:00 {private}"
+        )
+        master, startd = scan_logs(str(self.directory))
+        self.assertEqual(master.address, "<127.0.0.1:0?sock=m_5>")
+        self.assertEqual(startd.address, "<127.0.0.1:7?alias=h>")
+
     def test_starters(self) -> None:
         """A starter's log has the process of its job."""
         (self.directory / "StarterLog.slot1_1").write_text(
