@@ -8,9 +8,7 @@ from condor_twisted.classad.expressions import (
     check_expression,
     parse_constraint,
 )
-from condor_twisted.classad.full_values import ComposedValue, evaluate_full
 from condor_twisted.classad.literals import ERROR, UNDEFINED
-from condor_twisted.classad.printing import Form
 from condor_twisted.config.arithmetic import Evaluated, Unparsed, evaluate_arithmetic
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
 
@@ -43,6 +41,10 @@ def evaluate_expression(text: str) -> Evaluated:
     if value is UNDEFINED or value is ERROR:
         return Unparsed("undefined" if value is UNDEFINED else "error")
     if isinstance(value, OtherValue):
+        # Lists and records are rare here, and what reads them is slow to import.
+        from condor_twisted.classad.full_values import ComposedValue, evaluate_full
+        from condor_twisted.classad.printing import Form
+
         composed = evaluate_full(data, {}, 0)
         if not isinstance(composed, ComposedValue):
             return Unparsed(text)
