@@ -6,6 +6,9 @@ running of handlers, the limits and the counters. `server_connection` has the li
 one connection. A datagram has none: it is a command, raw or under a session, that is
 admitted and run or dropped.
 
+This module is long because both ways in, streams and datagrams, go through the one
+admission here.
+
 Source: ``src/condor_daemon_core.V6/daemon_core.cpp: HandleReq, CallCommandHandler``;
 ``src/condor_daemon_core.V6/daemon_command.cpp``.
 """
@@ -326,17 +329,13 @@ class CommandServer:
         Raises:
             RemoteProtocolError: It is broken; drop it.
         """
-        number = int.from_bytes(payload[:8], "big")
-        registration = self._raw_udp.get((number, source[0]))
-        if (
-            registration is None
-            or len(payload) < _NUMBER_BYTES
-            or self.sweep.seconds() - self._forgotten_at > REVALIDATE_SECONDS
-        ):
+        number = int.from_bytes(payload[:_NUMBER_BYTES], "big")
+        registration = self.admitted_raw(Transport.UDP, number, source[0])
+        if registration is None or len(payload) < _NUMBER_BYTES:
             return False
         self.counters.datagrams += 1
         peer = datagram_peer(source)
-        self._run_datagram(registration, payload, 8, False, peer, None)
+        self._run_datagram(registration, payload, _NUMBER_BYTES, False, peer, None)
         return True
 
     def _session_datagram(

@@ -21,6 +21,8 @@ Ending
     raises is caught in one place, told to the owner, and ends the connection. The
     owner hears of the end exactly once.
 
+This module is long because reading, writing and ending share one connection's state.
+
 Source: ``src/condor_io/reli_sock.cpp``.
 """
 

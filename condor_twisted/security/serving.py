@@ -21,6 +21,8 @@ real parent sends so: their nonce is bound to the first protected frame and coun
 (`Admission.nonce`). A session that does not fulfil what the command's own level
 requires is answered like one that is not there: the client negotiates afresh.
 
+This module is long because each step above is a function of the one conversation.
+
 Source: ``src/condor_daemon_core.V6/daemon_command.cpp: DaemonCommandProtocol``.
 """
 

@@ -123,10 +123,8 @@ class Shape:
             return None
         values = self.values_of(payload, start)
         # In its old place and width a value ends before the NUL that its run
-        # begins with, but it may hold another one. The rest is `_are_values`.
-        if values and (min(values) < _LEAST or 0 in b"".join(values)):
-            return None
-        return values
+        # begins with, but it may hold another one.
+        return values if _are_values(values) else None
 
     def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The same for an ad whose values may have other widths."""

@@ -7,6 +7,8 @@ that the collector sets itself. Private lines are kept apart, and so are the
 collector's own, the stamps: so neither can be mistaken for what the client said.
 
 Values are looked for when somebody asks, and remembered in the record.
+
+This module is long because the kinds of ads stand on the same typed look-ups.
 """
 
 from __future__ import annotations

@@ -75,21 +75,19 @@ class AdTable:
         """How many ads there are."""
         return len(self.records)
 
-    def put(self, record: AdRecord, habit: Habit | None = None) -> AdRecord | None:
-        """Store an ad; the one that it replaces is returned.
+    def add(self, record: AdRecord) -> None:
+        """Store an ad under a new key."""
+        self.replace(record, None)
+        if len(self.records) > self.peak_count:
+            self.peak_count = len(self.records)
+
+    def replace(self, record: AdRecord, habit: Habit | None) -> None:
+        """Store an ad in place of one that is there under the same key.
 
         Args:
             record: The ad.
             habit: It differs from the one that it replaces in these attributes only.
         """
-        old = self.records.get(record.key)
-        self.replace(record, habit)
-        if old is None and len(self.records) > self.peak_count:
-            self.peak_count = len(self.records)
-        return old
-
-    def replace(self, record: AdRecord, habit: Habit | None) -> None:
-        """As `put`, in place of an ad that is there under the same key."""
         key = record.key
         self.records[key] = record
         for column in self._columns.values():
@@ -196,26 +194,23 @@ class AdStore:
             and self.stored_bytes + size_bytes <= self._max_stored_bytes
         )
 
-    def put(
-        self, table: AdTable, record: AdRecord, habit: Habit | None = None
-    ) -> AdRecord | None:
+    def put(self, table: AdTable, record: AdRecord) -> AdRecord | None:
         """Store an ad; the one that it replaces is returned.
 
         Args:
             table: Where.
             record: The ad.
-            habit: See `AdTable.put`.
         """
-        old = table.put(record, habit)
+        old = table.records.get(record.key)
+        if old is not None:
+            self.replace(table, old, record)
+            return old
+        table.add(record)
+        self.count += 1
         self.stored_bytes += record.size_bytes
-        if old is None:
-            self.count += 1
-        else:
-            self._forget(old)
         if self.observers:
-            kind = ChangeKind.INSERTED if old is None else ChangeKind.REPLACED
-            self._tell(Change(kind, record, old))
-        return old
+            self._tell(Change(ChangeKind.INSERTED, record))
+        return None
 
     def replace(
         self,
@@ -230,13 +225,11 @@ class AdStore:
             table: Where.
             old: The ad that is there.
             record: The ad.
-            habit: See `AdTable.put`.
+            habit: See `AdTable.replace`.
         """
         table.replace(record, habit)
-        self.stored_bytes += record.size_bytes - old.size_bytes
-        if old.prefixed is not None:
-            self.prefixed_bytes -= len(old.prefixed)
-            old.prefixed = None
+        self.stored_bytes += record.size_bytes
+        self._forget(old)
         if self.observers:
             self._tell(Change(ChangeKind.REPLACED, record, old))
 
