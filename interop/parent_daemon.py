@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore import Daemon
-from condor_twisted.daemoncore.children import Child, ExitStatus
-from condor_twisted.daemoncore.spawn_options import (
+from condor_twisted.daemoncore.children.child import Child, ExitStatus
+from condor_twisted.daemoncore.children.spawn_options import (
     DaemonCoreOptions,
     FamilyOptions,
     SpawnOptions,

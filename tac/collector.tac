@@ -2,7 +2,7 @@
 # else with the embedded defaults on port 9618.
 from twisted.application.service import Application
 
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     ConfigurationRequest,
     read_configuration,
 )

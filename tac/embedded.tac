@@ -6,7 +6,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.web.resource import NoResource
 from twisted.web.server import Site
 
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     ConfigurationRequest,
     read_configuration,
 )

@@ -21,7 +21,7 @@ def read_tool_settings(file: str | None = None, *, embedded: bool = True) -> Set
     Raises:
         ConfigError: There is none, or it cannot be used.
     """
-    from condor_twisted.daemoncore.configuration import (
+    from condor_twisted.daemoncore.configuration.reading import (
         ConfigurationRequest,
         read_configuration,
     )

@@ -27,17 +27,17 @@ See `HasRuntime` for timers, handlers, children, threads and signals.
 """
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.children import Child, ExitStatus
-from condor_twisted.daemoncore.command_table import CommandTable, command
-from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.descriptors import Events
-from condor_twisted.daemoncore.spawn_options import (
+from condor_twisted.daemoncore.children.child import Child, ExitStatus
+from condor_twisted.daemoncore.children.spawn_options import (
     DaemonCoreOptions,
     FamilyOptions,
     SpawnOptions,
     Stream,
 )
-from condor_twisted.daemoncore.timeslices import Timeslice
+from condor_twisted.daemoncore.command_table import CommandTable, command
+from condor_twisted.daemoncore.daemon import Daemon
+from condor_twisted.daemoncore.events.descriptors import Events
+from condor_twisted.daemoncore.events.timeslices import Timeslice
 from condor_twisted.protocols.requests import CommandRequest, Registration
 
 __all__ = [

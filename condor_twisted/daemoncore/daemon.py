@@ -40,32 +40,32 @@ from twisted.python.components import Componentized
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.address_file import AddressFiles
-from condor_twisted.daemoncore.addresses import announced_address
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
-from condor_twisted.daemoncore.child_endpoints import found_cookie
+from condor_twisted.daemoncore.children.endpoints import found_cookie
+from condor_twisted.daemoncore.children.hung import ChildCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
-from condor_twisted.daemoncore.configuration_commands import ConfigurationCommands
-from condor_twisted.daemoncore.endpoint import Endpoint
+from condor_twisted.daemoncore.configuration.commands import ConfigurationCommands
+from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
+from condor_twisted.daemoncore.events.signals import Signals
 from condor_twisted.daemoncore.facilities import Facility, end_all
 from condor_twisted.daemoncore.housekeeping import Housekeeping
-from condor_twisted.daemoncore.hung_children import ChildCommands
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
-from condor_twisted.daemoncore.log_commands import LogCommands
-from condor_twisted.daemoncore.log_setup import LogCare, reopen_logs
-from condor_twisted.daemoncore.logs import CondorLogObserver, DebugFlags
-from condor_twisted.daemoncore.opening import open_command_ports
-from condor_twisted.daemoncore.own_process import (
+from condor_twisted.daemoncore.logs.commands import LogCommands
+from condor_twisted.daemoncore.logs.lines import CondorLogObserver, DebugFlags
+from condor_twisted.daemoncore.logs.setup import LogCare, reopen_logs
+from condor_twisted.daemoncore.parent import Parent
+from condor_twisted.daemoncore.ports.address_file import AddressFiles
+from condor_twisted.daemoncore.ports.addresses import announced_address
+from condor_twisted.daemoncore.ports.endpoint import Endpoint
+from condor_twisted.daemoncore.ports.opening import open_command_ports
+from condor_twisted.daemoncore.program.own_process import (
     banner,
     farewell,
     settle_in,
 )
-from condor_twisted.daemoncore.parent import Parent
-from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
 from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.shutdown import Shutdown
-from condor_twisted.daemoncore.signals import Signals
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
 from condor_twisted.daemoncore.token_commands import TokenCommands
 from condor_twisted.errors import ConfigError, LocalProtocolError

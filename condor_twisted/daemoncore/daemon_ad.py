@@ -18,7 +18,7 @@ from condor_twisted.classad.expressions import check_expression
 from condor_twisted.classad.wire_ad import AdBuilder, AdValue, ExpressionText, WireAd
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
-from condor_twisted.daemoncore.addresses import host_name
+from condor_twisted.daemoncore.ports.addresses import host_name
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 if TYPE_CHECKING:

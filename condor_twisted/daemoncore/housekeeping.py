@@ -12,8 +12,8 @@ from typing import Any, Final
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from condor_twisted.daemoncore.list_addresses import ListAddresses
-from condor_twisted.daemoncore.own_process import descriptor_limit
+from condor_twisted.daemoncore.ports.list_addresses import ListAddresses
+from condor_twisted.daemoncore.program.own_process import descriptor_limit
 from condor_twisted.protocols.command_ports import CommandPorts
 from condor_twisted.protocols.command_server import CommandServer
 from condor_twisted.protocols.host_steps import Host

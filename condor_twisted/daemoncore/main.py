@@ -26,25 +26,31 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger, globalLogBeginner
 
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.background import Background, go_to_background
-from condor_twisted.daemoncore.command_line import (
-    CommandLine,
-    CommandLineError,
-    parse_command_line,
+from condor_twisted.daemoncore.configuration.dynamic_directories import (
+    make_dynamic_directories,
 )
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     Configuration,
     ConfigurationRequest,
     read_configuration,
 )
+from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
 from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.dynamic_directories import make_dynamic_directories
-from condor_twisted.daemoncore.log_setup import has_log_directory
-from condor_twisted.daemoncore.logs import CondorLogObserver
-from condor_twisted.daemoncore.pid_file import PidFile, read_pid_file, stop_process
-from condor_twisted.daemoncore.process_logs import log_assignments, open_process_logs
-from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
-from condor_twisted.daemoncore.systemd import find_systemd
+from condor_twisted.daemoncore.logs.lines import CondorLogObserver
+from condor_twisted.daemoncore.logs.process import log_assignments, open_process_logs
+from condor_twisted.daemoncore.logs.setup import has_log_directory
+from condor_twisted.daemoncore.program.background import Background, go_to_background
+from condor_twisted.daemoncore.program.command_line import (
+    CommandLine,
+    CommandLineError,
+    parse_command_line,
+)
+from condor_twisted.daemoncore.program.pid_file import (
+    PidFile,
+    read_pid_file,
+    stop_process,
+)
+from condor_twisted.daemoncore.program.systemd import find_systemd
 from condor_twisted.errors import ConfigError
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 

@@ -22,15 +22,15 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     Configuration,
     ConfigurationRequest,
     describe_configuration,
     read_configuration,
 )
+from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
 from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.log_setup import open_log
-from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
+from condor_twisted.daemoncore.logs.setup import open_log
 from condor_twisted.errors import ConfigError
 
 __all__ = ["DaemonOptions", "make_service", "port_number"]

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 
-from condor_twisted.daemoncore.child_endpoints import own_cookie
-from condor_twisted.daemoncore.child_inheritance import ChildInheritance
-from condor_twisted.daemoncore.children import Child, Reaper
-from condor_twisted.daemoncore.descriptors import Descriptors
-from condor_twisted.daemoncore.families import Family
-from condor_twisted.daemoncore.handlers import HandlerRunner
-from condor_twisted.daemoncore.hung_children import HungChildren
-from condor_twisted.daemoncore.processes import Processes, ProcessSettings
-from condor_twisted.daemoncore.signal_delivery import Relative, SignalSender
-from condor_twisted.daemoncore.spawn_options import SpawnOptions
-from condor_twisted.daemoncore.threads import Threads
-from condor_twisted.daemoncore.time_skips import TimeSkips
-from condor_twisted.daemoncore.timers import Timer, Timers
+from condor_twisted.daemoncore.children.child import Child, Reaper
+from condor_twisted.daemoncore.children.endpoints import own_cookie
+from condor_twisted.daemoncore.children.families import Family
+from condor_twisted.daemoncore.children.hung import HungChildren
+from condor_twisted.daemoncore.children.inheritance import ChildInheritance
+from condor_twisted.daemoncore.children.processes import Processes, ProcessSettings
+from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
+from condor_twisted.daemoncore.children.threads import Threads
+from condor_twisted.daemoncore.events.descriptors import Descriptors
+from condor_twisted.daemoncore.events.handlers import HandlerRunner
+from condor_twisted.daemoncore.events.signal_delivery import Relative, SignalSender
+from condor_twisted.daemoncore.events.time_skips import TimeSkips
+from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import run_in_threads

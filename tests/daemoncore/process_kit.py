@@ -12,12 +12,12 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from condor_twisted.daemoncore.child_inheritance import Legacy
-from condor_twisted.daemoncore.child_start import READY
-from condor_twisted.daemoncore.children import Child, ExitStatus
-from condor_twisted.daemoncore.handlers import HandlerRunner
-from condor_twisted.daemoncore.processes import Processes, ProcessSettings
-from condor_twisted.daemoncore.spawn_options import SpawnOptions
+from condor_twisted.daemoncore.children.child import Child, ExitStatus
+from condor_twisted.daemoncore.children.child_start import READY
+from condor_twisted.daemoncore.children.inheritance import Legacy
+from condor_twisted.daemoncore.children.processes import Processes, ProcessSettings
+from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
+from condor_twisted.daemoncore.events.handlers import HandlerRunner
 from condor_twisted.errors import SpawnFailed
 from condor_twisted.testing.reactor import MemoryProcess, MemoryReactor
 

@@ -17,8 +17,8 @@ from condor_twisted.client import CommandClient
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, command
-from condor_twisted.daemoncore.command_line import parse_command_line
 from condor_twisted.daemoncore.main import RunLimit, configuration_request
+from condor_twisted.daemoncore.program.command_line import parse_command_line
 from condor_twisted.daemons.skeleton.service import GREET
 from condor_twisted.security.claim_ids import (
     FAMILY_SESSION,

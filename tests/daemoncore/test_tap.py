@@ -15,7 +15,7 @@ from condor_twisted.client import CommandClient
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import Daemon
-from condor_twisted.daemoncore.configuration import Configuration
+from condor_twisted.daemoncore.configuration.reading import Configuration
 from condor_twisted.daemoncore.tap import Options, load_daemon, makeService
 from condor_twisted.daemons.skeleton import Skeleton
 from tests.daemoncore.kit import KNOBS

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     ConfigurationRequest,
     read_configuration,
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from condor_twisted.daemoncore.command_line import CommandLineError
 from condor_twisted.daemoncore.main import run_daemon, take_no_options
+from condor_twisted.daemoncore.program.command_line import CommandLineError
 from condor_twisted.daemons.collector.service import Collector
 
 __all__ = ["main", "take_options"]

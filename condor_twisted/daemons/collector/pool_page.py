@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.addresses import host_name
+from condor_twisted.daemoncore.ports.addresses import host_name
 from condor_twisted.daemons.collector.state.collector_state import CollectorState
 from condor_twisted.daemons.collector.state.own_ad import own_name
 from condor_twisted.daemons.collector.state.queries import QueryPlan

@@ -23,8 +23,8 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore import CommandRequest, Daemon, Registration
-from condor_twisted.daemoncore.addresses import host_name
 from condor_twisted.daemoncore.daemon_ad import common_attributes, self_monitoring
+from condor_twisted.daemoncore.ports.addresses import host_name
 from condor_twisted.daemons.collector.commands import (
     ACKNOWLEDGED,
     INVALIDATIONS,

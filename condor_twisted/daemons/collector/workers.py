@@ -24,7 +24,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from condor_twisted.daemoncore.own_process import have_descriptors
+from condor_twisted.daemoncore.program.own_process import have_descriptors
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 
 __all__ = ["NoRoom", "WorkerPool"]

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from condor_twisted.classad.literals import format_literal
 from condor_twisted.constants import attributes
-from condor_twisted.daemoncore.address_file import replace_file
+from condor_twisted.daemoncore.ports.address_file import replace_file
 from condor_twisted.wire.sinful import ADDRS, NO_UDP
 
 if TYPE_CHECKING:

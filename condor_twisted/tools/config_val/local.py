@@ -16,7 +16,7 @@ from condor_twisted.config.listing import (
 )
 from condor_twisted.config.metaknobs import compiled_in_metaknobs
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.configuration import (
+from condor_twisted.daemoncore.configuration.reading import (
     Configuration,
     ConfigurationRequest,
     read_configuration,

@@ -9,7 +9,7 @@ import urllib.request
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.daemoncore.command_line import CommandLineError
+from condor_twisted.daemoncore.program.command_line import CommandLineError
 from condor_twisted.daemons.collector.main import take_options
 from tests.daemoncore.programs import ProgramTestCase, program_of
 

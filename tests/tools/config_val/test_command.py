@@ -7,7 +7,7 @@ from pathlib import Path
 
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.remote_configuration import RemoteConfiguration
+from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
 from condor_twisted.tools.config_val import command
 from condor_twisted.tools.config_val.command import main
 from tests.client.kit import ad_of

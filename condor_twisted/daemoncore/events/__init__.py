@@ -1,0 +1,1 @@
+"""What a daemon waits for: timers, sockets and pipes, signals."""

@@ -1,0 +1,1 @@
+"""What a daemon writes into its logs, and where."""

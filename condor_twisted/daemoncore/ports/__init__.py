@@ -1,0 +1,1 @@
+"""Where a daemon can be reached, and how others learn of it."""
