@@ -6,10 +6,9 @@ Source: ``src/condor_daemon_core.V6/daemon_core.cpp: BindAnyCommandPort``.
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +16,11 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
+
+from condor_twisted.protocols.datagram_port import (
+    DATAGRAM_READ_BYTES,
+    DatagramPortReader,
+)
 
 __all__ = [
     "CommandPorts",
@@ -28,8 +32,6 @@ __all__ = [
 
 _log = Logger()
 
-#: The largest datagram that is read; longer ones are dropped by the receiver.
-DATAGRAM_READ_BYTES: Final = 65_536
 _SAME_PORT_ATTEMPTS: Final = 50
 
 
@@ -169,8 +171,8 @@ def listen_for_commands(
             error = problem
             stream.stopListening()
             continue
-        _set_up_stream_port(stream, options)
-        _set_up_datagram_port(other, datagrams, options)
+        reader = _set_up_datagram_port(other, datagrams, options)
+        _set_up_stream_port(stream, options, [reader])
         return CommandPorts(stream, other)
     assert error is not None
     raise error
@@ -196,24 +198,25 @@ def adopt_command_sockets(
             closed and not used.
         options: How the sockets are set up.
     """
-    streams = sorted(streams, key=lambda each: each.family != socket.AF_INET)
-    ports: list[IListeningPort] = []
-    for each in streams:
-        port = reactor.adoptStreamPort(each.fileno(), each.family, factory)
-        _set_up_stream_port(port, options)
-        ports.append(port)
-        each.close()
-    number = _port_number(ports[0])
     found: list[IListeningPort] = []
+    readers: list[DatagramPortReader | None] = []
     for receiver in receivers:
         if datagrams is not None:
             protocol = datagrams if not found else datagrams.another()
             port = reactor.adoptDatagramPort(
                 receiver.fileno(), receiver.family, protocol, DATAGRAM_READ_BYTES
             )
-            _set_up_datagram_port(port, protocol, options)
+            readers.append(_set_up_datagram_port(port, protocol, options))
             found.append(port)
         receiver.close()
+    streams = sorted(streams, key=lambda each: each.family != socket.AF_INET)
+    ports: list[IListeningPort] = []
+    for each in streams:
+        port = reactor.adoptStreamPort(each.fileno(), each.family, factory)
+        _set_up_stream_port(port, options, readers)
+        ports.append(port)
+        each.close()
+    number = _port_number(ports[0])
     first = next((each for each in found if _port_number(each) == number), None)
     others = (*ports[1:], *(each for each in found if each is not first))
     return CommandPorts(ports[0], first, others)
@@ -235,7 +238,11 @@ def _from_somewhere(low: int, high: int) -> list[int]:
     return [*range(start, high + 1), *range(low, start)]
 
 
-def _set_up_stream_port(port: Any, options: SocketOptions) -> None:
+def _set_up_stream_port(
+    port: Any,
+    options: SocketOptions,
+    datagrams: Iterable[DatagramPortReader | None] = (),
+) -> None:
     """Options of a listening socket; on Linux accepted sockets inherit them."""
     listening: socket.socket | None = getattr(port, "socket", None)
     if listening is None or not hasattr(port, "numberAccepts"):
@@ -250,7 +257,9 @@ def _set_up_stream_port(port: Any, options: SocketOptions) -> None:
         set_connection_options(listening, options.keep_alive_seconds)
     from condor_twisted.protocols.command_transport import CommandPortReader
 
-    port.doRead = CommandPortReader(port, options.accepts_per_turn)
+    # Who sends datagrams and then connects expects them to be taken in this order.
+    first = [each.read_waiting for each in datagrams if each is not None]
+    port.doRead = CommandPortReader(port, options.accepts_per_turn, first)
 
 
 def set_connection_options(connection: socket.socket, keep_alive_seconds: int) -> None:
@@ -282,11 +291,13 @@ def set_connection_options(connection: socket.socket, keep_alive_seconds: int) -
 OPTIONS_ARE_INHERITED: Final = sys.platform.startswith("linux")
 
 
-def _set_up_datagram_port(port: Any, protocol: Any, options: SocketOptions) -> None:
+def _set_up_datagram_port(
+    port: Any, protocol: Any, options: SocketOptions
+) -> DatagramPortReader | None:
     """A large receive buffer, and a fair share of each turn."""
     receiving: socket.socket | None = getattr(port, "socket", None)
     if receiving is None or not hasattr(port, "maxThroughput"):
-        return  # not a socket of the operating system
+        return None  # not a socket of the operating system
     if options.datagram_buffer_bytes > 0:
         size = options.datagram_buffer_bytes
         forced = getattr(
@@ -299,21 +310,6 @@ def _set_up_datagram_port(port: Any, protocol: Any, options: SocketOptions) -> N
         except OSError:  # not allowed: what the system's limit lets us have
             with contextlib.suppress(OSError):
                 receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-    receive = receiving.recvfrom
-    received = protocol.datagramReceived
-    turn = range(max(1, options.datagrams_per_turn))
-
-    def read_some() -> None:
-        for _ in turn:
-            try:
-                datagram, source = receive(DATAGRAM_READ_BYTES)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                # An answer to a datagram of ours that nobody took (10.15): go on.
-                if error.errno in (errno.EBADF, errno.ENOTSOCK):
-                    raise
-                continue
-            received(datagram, source)
-
-    port.doRead = read_some
+    return DatagramPortReader(
+        port, protocol.datagramReceived, options.datagrams_per_turn
+    )

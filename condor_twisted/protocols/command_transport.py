@@ -18,7 +18,7 @@ What a protocol sees is what it sees from any transport of Twisted.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from twisted.internet import main, tcp
@@ -240,10 +240,17 @@ class CommandPortReader:
         port: A listening ``tcp.Port``; its accepted connections become
             `CommandTransport`.
         accepts_per_turn: At most so many in one turn; 0 for what Twisted takes.
+        first: Called before somebody is accepted.
     """
 
-    def __init__(self, port: Any, accepts_per_turn: int) -> None:
+    def __init__(
+        self,
+        port: Any,
+        accepts_per_turn: int,
+        first: Sequence[Callable[[], None]] = (),
+    ) -> None:
         self._port = port
+        self._first = tuple(first)
         self._accepts_per_turn = accepts_per_turn
         self._accept: Callable[[], None] = port.doRead
         self._failures_count = 0
@@ -253,6 +260,8 @@ class CommandPortReader:
 
     def __call__(self) -> None:
         """What the reactor calls when somebody waits to be accepted."""
+        for call in self._first:
+            call()
         port = self._port
         # Twisted lets the number grow with the load.
         if 0 < self._accepts_per_turn < port.numberAccepts:

@@ -6,7 +6,7 @@ take long comes as an iterator of steps, each of which does bounded work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from condor_twisted.classad.wire_ad import AdValue, format_line
@@ -27,12 +27,11 @@ from condor_twisted.daemons.collector.state.removal import (
     Sweep,
 )
 from condor_twisted.daemons.collector.state.replies import ReplyForm
-from condor_twisted.daemons.collector.state.senders import Requester, Sender
+from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.daemons.collector.state.statistics import UpdateStatistics
 from condor_twisted.daemons.collector.state.tables import AdStore
 from condor_twisted.daemons.collector.state.updates import (
-    Accepted,
     UpdateReceiver,
     own_record,
 )
@@ -57,6 +56,10 @@ class CollectorState:
     Attributes:
         store: The tables.
         statistics: The counters.
+        receive_clear: Stores what an update brought on a stream without encryption
+            or key; see `UpdateReceiver.receive_clear`.
+        receive: Stores an update's ads that are cut out already; see
+            `UpdateReceiver.receive`.
     """
 
     def __init__(
@@ -84,6 +87,8 @@ class CollectorState:
         self._judge = LineJudge(report_line)
         intake = Intake()
         self._updates = UpdateReceiver(self.store, self.statistics, settings, intake)
+        self.receive_clear: Final = self._updates.receive_clear
+        self.receive: Final = self._updates.receive
         self._housekeeper = Housekeeper(self.store, settings, self._judge)
         self._planner = QueryPlanner(
             self.store, self._judge, self._refreshed, intake.book.want
@@ -113,39 +118,6 @@ class CollectorState:
         self.statistics.history_bits = settings.history_bits
         self._planner.hides_absent = settings.absent_requirements is not None
         self._settings = settings
-
-    def receive_clear(
-        self, command: int, payload: bytes, offset: int, sender: Sender, now: float
-    ) -> Accepted:
-        """Store what an update on a stream without encryption or key brought.
-
-        Args:
-            command: An update command that the sender is authorized for.
-            payload: One whole message.
-            offset: Where its first ad begins.
-            sender: Who sent it.
-            now: The time, in seconds since the epoch.
-
-        Raises:
-            RemoteProtocolError: The update is refused; nothing is stored.
-        """
-        return self._updates.receive_clear(command, payload, offset, sender, now)
-
-    def receive(
-        self, command: int, ads: Sequence[EncodedAd], sender: Sender, now: float
-    ) -> Accepted:
-        """Store what an update brought, whose ads are already cut out.
-
-        Args:
-            command: An update command that the sender is authorized for.
-            ads: The ads of its message.
-            sender: Who sent it.
-            now: The time, in seconds since the epoch.
-
-        Raises:
-            RemoteProtocolError: The update is refused; nothing is stored.
-        """
-        return self._updates.receive(command, ads, sender, now)
 
     def invalidate(
         self, command: int, ad: EncodedAd, now: float

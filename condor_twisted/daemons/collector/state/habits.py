@@ -67,6 +67,8 @@ _PLAIN_VALUES = re.compile(rb"(?:[1-9][0-9]{0,17}\0|" + PLAIN_VALUE + rb"\0)*")
 
 #: No value is less: the first character behind the blank.
 _LEAST: Final = b"!"
+#: What most changing values are made of: numbers.
+_OF_NUMBERS: Final = b"0123456789.-"
 
 _Values = tuple[bytes, ...]
 
@@ -93,7 +95,15 @@ class Shape:
         widths: The lengths of the values.
     """
 
-    __slots__ = ("__weakref__", "_runs_of", "runs", "size", "values_of", "widths")
+    __slots__ = (
+        "__weakref__",
+        "_is_filled",
+        "_runs_of",
+        "runs",
+        "size",
+        "values_of",
+        "widths",
+    )
 
     def __init__(self, runs: tuple[int, ...], widths: tuple[int, ...]) -> None:
         self.runs: Final = runs
@@ -107,6 +117,7 @@ class Shape:
         self.values_of: Final[Callable[..., _Values]] = value_struct.unpack_from
         #: The length of an ad of this shape.
         self.size: Final = run_struct.size
+        self._is_filled: Final = 0 not in widths
 
     def same(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The values of an ad of just this shape, if its runs are those of ``text``.
@@ -123,7 +134,10 @@ class Shape:
             return None
         values = self.values_of(payload, start)
         # In its old place and width a value ends before the NUL that its run
-        # begins with, but it may hold another one.
+        # begins with, but it may hold another one. Most values are numbers, which
+        # is seen quicker than what else they may be.
+        if self._is_filled and not b"".join(values).translate(None, _OF_NUMBERS):
+            return values
         return values if _are_values(values) else None
 
     def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
