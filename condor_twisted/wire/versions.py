@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import Final
 
 __all__ = [
@@ -53,7 +53,7 @@ class CondorVersion:
 
     @classmethod
     def parse(cls, text: str) -> CondorVersion | None:
-        """Read a version string as a peer announces it.
+        """Read a version string as a peer announces it; the same one is read once.
 
         Returns:
             The version, or ``None`` for a text that is none: an unknown version,
@@ -61,17 +61,7 @@ class CondorVersion:
 
         Source: ``CondorVersionInfo::string_to_VersionData``.
         """
-        if len(text) > _MAX_CHARACTERS:
-            return None
-        match = _FORM.match(text)
-        if match is None:
-            return None
-        major, minor, patch = int(match[1]), int(match[2]), int(match[3])
-        # The world starts with version 6.
-        if major < 6 or minor > 99 or patch > 99:
-            return None
-        rest, _, _ = match[4].partition(" $")
-        return cls(major, minor, patch, rest)
+        return _parse(text) if len(text) <= _MAX_CHARACTERS else None
 
     def built_since(self, major: int, minor: int, patch: int) -> bool:
         """Whether this release is the given one or a later one."""
@@ -89,3 +79,16 @@ class CondorVersion:
     def __str__(self) -> str:
         rest = f" {self.rest}" if self.rest else ""
         return f"$CondorVersion: {self.major}.{self.minor}.{self.patch}{rest} $"
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> CondorVersion | None:
+    match = _FORM.match(text)
+    if match is None:
+        return None
+    major, minor, patch = int(match[1]), int(match[2]), int(match[3])
+    # The world starts with version 6.
+    if major < 6 or minor > 99 or patch > 99:
+        return None
+    rest, _, _ = match[4].partition(" $")
+    return CondorVersion(major, minor, patch, rest)

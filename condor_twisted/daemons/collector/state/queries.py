@@ -46,6 +46,7 @@ _MAX_LINE_BYTES: Final = 40_000
 #: Texts whose meaning is kept for the next query, and the longest of them.
 _MAX_PROJECTIONS: Final = 32
 _MAX_CONSTRAINTS: Final = 128
+_MAX_QUERIES: Final = 256
 _MAX_KEPT_BYTES: Final = 2048
 
 _REQUIREMENTS: Final = lookup_key(attributes.REQUIREMENTS)
@@ -79,6 +80,8 @@ class QueryPlanner:
         # The same text is the same object, so that records remember what came out.
         self._projections: dict[str, Projection] = {}
         self._constraints: dict[bytes, QueryConstraint] = {}
+        # By the lines that came; each was read, and its expressions parse.
+        self._queries: dict[bytes, QueryAd] = {}
         self._read_bytes = 0
         #: Whether absent ads are left out of answers that do not ask for them.
         self.hides_absent = False
@@ -98,17 +101,9 @@ class QueryPlanner:
             QueryRefused: There is no such query, or the ad does not say enough.
             RemoteProtocolError: The ad is malformed.
         """
-        lines = ad.body.split(b"\0")[:-1]
-        if len(lines) > _MAX_LINES:
-            raise QueryRefused("a query has too many attributes")
-        query = QueryAd(sort_lines(lines, ad.secret_lines))
-        for line in query.lines():
-            if len(line) > _MAX_READ_BYTES and _is_requirements(line):
-                continue  # a worker reads it
-            if len(line) > _MAX_LINE_BYTES and not _is_literal(line):
-                raise QueryRefused("an expression of the query is too long")
-            if self._judge.sendable(line) is None:
-                raise QueryRefused("an expression of the query does not parse")
+        query = None if ad.secret_lines else self._queries.get(ad.body)
+        if query is None:
+            query = self._read(ad)
         target = query.string(attributes.TARGET_TYPE)
         is_locate = query.raw(_LOCATION_QUERY) is not None
         wants_private = query.value(attributes.SEND_PRIVATE_ATTRIBUTES) is True
@@ -136,6 +131,30 @@ class QueryPlanner:
                 for part in parts
             ),
         )
+
+    def _read(self, ad: EncodedAd) -> QueryAd:
+        """Read a query's ad, and keep it for the next query of the same text.
+
+        Raises:
+            QueryRefused: It is too large, or an expression does not parse.
+            RemoteProtocolError: It is malformed.
+        """
+        lines = ad.body.split(b"\0")[:-1]
+        if len(lines) > _MAX_LINES:
+            raise QueryRefused("a query has too many attributes")
+        query = QueryAd(sort_lines(lines, ad.secret_lines))
+        for line in query.lines():
+            if len(line) > _MAX_READ_BYTES and _is_requirements(line):
+                continue  # a worker reads it
+            if len(line) > _MAX_LINE_BYTES and not _is_literal(line):
+                raise QueryRefused("an expression of the query is too long")
+            if self._judge.sendable(line) is None:
+                raise QueryRefused("an expression of the query does not parse")
+        if not ad.secret_lines and len(ad.body) <= _MAX_KEPT_BYTES:
+            if len(self._queries) >= _MAX_QUERIES:
+                del self._queries[next(iter(self._queries))]
+            self._queries[ad.body] = query
+        return query
 
     def _parts(
         self,

@@ -82,6 +82,21 @@ class ConstraintTests(SynchronousTestCase):
         self.pool.update(0, {"MyType": "Machine", "Name": "s5", "N": 1})
         self.assertEqual(self.pool.names(STARTD, asked), ["s1", "s4"])
 
+    def test_read_query_is_remembered(self) -> None:
+        """The same text is read once; who asks and what for is looked at each time."""
+        state = self.pool.state
+        asked = ad({"Requirements": X("N > 3"), "LimitResults": 1})
+        first = state.plan_query(STARTD, asked, Requester(), NOW)
+        again = state.plan_query(
+            Command.QUERY_ANY_ADS, asked, Requester(may_see_private=True), NOW
+        )
+        self.assertIs(again.query, first.query)
+        self.assertEqual(again.limit, 1)
+        self.assertGreater(len(again.parts[0].tables), 1)
+        for _ in range(2):
+            with self.assertRaises(QueryRefused):
+                state.plan_query(STARTD, ad({"N": X("1 +")}), Requester(), NOW)
+
     def test_time_is_not_remembered(self) -> None:
         """What depends on the time is evaluated each time."""
         asked: dict[str, AdValue] = {"Requirements": X(f"CurrentTime > {NOW + 5}")}
