@@ -21,7 +21,7 @@ Layout of an ad that a pattern matches, ``count`` times one of:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from condor_twisted.constants import attributes
@@ -145,7 +145,8 @@ class Layout:
 
     __slots__ = (
         "_habit",
-        "_search",
+        "_match",
+        "_pattern",
         "_strings",
         "_value_groups",
         "at_hand",
@@ -153,7 +154,6 @@ class Layout:
         "count",
         "group_of",
         "header",
-        "match",
         "places",
         "private_groups",
         "public_count",
@@ -210,7 +210,8 @@ class Layout:
             else:
                 places[key] = needle[1:], 0
             offset += len(line) + 1
-        self.match = re.compile(b"".join(pieces)).match
+        self._pattern: Final = b"".join(pieces)
+        self._match: Callable[[bytes, int], re.Match[bytes] | None] | None = None
         self.group_of: Final = group_of
         self.secret_groups: Final = tuple(secret_groups)
         self.public_count: Final = len(places)
@@ -232,6 +233,16 @@ class Layout:
             if lookup_key(attributes.NAME) in places
             else _all_groups(group_of, _OF_A_PRIVATE_AD)
         )
+
+    def match(self, payload: bytes, offset: int = 0) -> re.Match[bytes] | None:
+        """Hold the lines at ``offset`` against the names.
+
+        The pattern is compiled when it is needed first: ads that are like the ones
+        before them never need it.
+        """
+        if self._match is None:
+            self._match = re.compile(self._pattern).match
+        return self._match(payload, offset)
 
     def for_wanted(self, wanted: frozenset[bytes]) -> Layout:
         """The same layout, for other wanted attributes."""
