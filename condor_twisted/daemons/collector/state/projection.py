@@ -21,6 +21,7 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state.evaluation import references_of
+from condor_twisted.daemons.collector.state.habits import Habit
 from condor_twisted.daemons.collector.state.layouts import Layout, possessive
 from condor_twisted.daemons.collector.state.lookups import Searchable, searchable
 from condor_twisted.daemons.collector.state.names import (
@@ -97,6 +98,7 @@ class Projection:
         "_names",
         "_plans",
         "_templates",
+        "_touched",
         "is_empty",
         "keys",
         "wants_private",
@@ -111,6 +113,7 @@ class Projection:
         self._names: Final = sorted(names.items())
         self._plans: dict[Layout, _Plan] = {}
         self._templates: dict[Layout, _Template | None] = {}
+        self._touched: dict[Habit, bool] = {}
         self.keys: Final = tuple(names)
         self.is_empty: Final = not names
         self.wants_private: Final = any(is_private_key(key) for key in names)
@@ -173,9 +176,11 @@ class Projection:
         layout = record.layout
         if layout is None:
             return None
-        values = record.values_at_hand()
-        if not values:
-            return None
+        values = record.values
+        if not values or (record.is_behind and self._is_touched(record.habit)):
+            values = record.values_at_hand()
+            if not values:
+                return None
         try:
             template = self._templates[layout]
         except KeyError:
@@ -189,6 +194,17 @@ class Projection:
             return count, text % pick((*values, heard)), ()
         except TypeError:  # one of them is None
             return None
+
+    def _is_touched(self, habit: Habit | None) -> bool:
+        """Whether one of the attributes is one that changes by habit."""
+        if habit is None:
+            return True
+        touched = self._touched.get(habit)
+        if touched is None:
+            if len(self._touched) >= _MAX_TEMPLATES:
+                self._touched.clear()
+            touched = self._touched[habit] = not habit.keys.isdisjoint(self.keys)
+        return touched
 
     def _make_template(self, layout: Layout) -> _Template | None:
         """The template for a layout; ``None`` where a value has to be searched for."""

@@ -350,6 +350,27 @@ class SlotHabitTests(SynchronousTestCase):
         record = self.pool.state.store.table(kinds.SLOT).records["slot1@host"]
         self.assertTrue(record.values)
 
+    def test_projections_of_what_stays(self) -> None:
+        """What changes is looked up only for whom it concerns; all get what is."""
+        self.patch(layout_book, "_ASKED_OFTEN", 1)
+        self.patch(layout_book, "_INCOME_OF_KNOWN", 1.0)
+        asked = {"Projection": "Memory Name LastHeardFrom"}
+        for sequence in range(6, 12):
+            record = self.send(slot(sequence, b"0.%d" % sequence), sequence)
+            (found,) = self.pool.ask(5, asked)
+            self.assertEqual(
+                found,
+                [f"LastHeardFrom = {NOW}", "Memory = 2048", 'Name = "slot1@host"'],
+            )
+        self.assertTrue(record.is_behind)
+        (found,) = self.pool.ask(5, {"Projection": "Name LoadAvg"})
+        self.assertEqual(found, ["LoadAvg = 0.11", 'Name = "slot1@host"'])
+        lines = slot(12, b"0.12")
+        lines[-1] = b"Memory = 4096"
+        self.send(lines, 12)
+        (found,) = self.pool.ask(5, asked)
+        self.assertIn("Memory = 4096", found)
+
     def test_private_twin(self) -> None:
         """The private ad has its name, claim and number, and nobody else's eyes."""
         self.send(slot(6, b"0.6"), 6)
