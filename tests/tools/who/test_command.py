@@ -176,7 +176,7 @@ class WhoTests(ToolTestCase):
         self.assertIn("no master has written a log", self.err.text)
 
     def test_master_to_come(self) -> None:
-        """Whoever waits waits for the master, too, and for the rest of the time then."""
+        """Whoever waits waits for the master too; it gets the rest of the time."""
         log = self.directory / "MasterLog"
         text = log.read_text()
         log.write_text(text + EXIT)
