@@ -60,6 +60,8 @@ _NOT_SETTABLE_ANY_MORE = """
 ENABLE_RUNTIME_CONFIG = False
 ENABLE_PERSISTENT_CONFIG = False
 """
+_MADE = "Successfully set"
+_REFUSED = "failed."
 #: What the ads of both daemons tell in the same way.
 _COMMON_ATTRIBUTES = (
     *("Machine", "MyAddress", "CondorVersion", "UpdateSequenceNumber >= 0"),
@@ -173,8 +175,9 @@ class _Neighbours:
         for question in ("-quick", "-wait-for-ready:5 IsReady", "-daemons"):
             real, ours = self._by_both("who", tuple(question.split()))
             self._same_tools(f"who {question}", real, ours)
-            texts = (_of_one(_text(real), *daemon) for daemon in _DAEMONS)
-            self._same_daemons(f"who {question}", *texts)
+            startd, skeleton = (_of_one(real.output, *daemon) for daemon in _DAEMONS)
+            self._same_daemons(f"who {question}", startd, skeleton)
+            self._check(f"who {question} lists both", bool(startd and skeleton))
         self._await(
             "both are in the collector",
             lambda: {"Generic", "StartD", "Machine"} <= set(self._types()),
@@ -182,14 +185,15 @@ class _Neighbours:
         self._same_tools("status -any", *self._by_both("status", ("-any",)))
         is_this = 'MyAddress == "{address}" && SlotID is undefined'
         words = ("-any", "-constraint", is_this, "-af:h", *_COMMON_ATTRIBUTES)
-        self._both("status", *words, title="status -any of its ad")
+        title = "status -any of its ad"
+        self._both("status", *words, title=title, says=f"\n{HOST_NAME} <ADDRESS> ")
 
     def _questions(self) -> None:
         """Anybody may ask them who he is and how they are configured."""
         levels = ("READ", "WRITE", "DAEMON", "ADMINISTRATOR")
-        self._both("ping", "-address", "{address}", *levels)
+        self._both("ping", "-address", "{address}", *levels, says="READ command using")
         names = ("UPDATE_INTERVAL", "NO_SUCH_KNOB", "LOCAL_DIR")
-        self._both("config-val", "-addr", "{address}", *names)
+        self._both("config-val", "-addr", "{address}", *names, says="3\nNot defined\n/")
 
     def _settings(self) -> None:
         """Settings from afar, allowed and not; seen after a reconfiguration only."""
@@ -198,24 +202,30 @@ class _Neighbours:
             *("GREETING", "GREETING2", "GUEST_BOOK", "FAREWELL", "FAREWELL2"),
             "UNLISTED",
         )
-        settings: tuple[tuple[str, ...], ...] = (
-            ("-set", "GREETING = hello $(GUEST_BOOK)", "GREETING2 = hi", "GREETING3 ="),
-            ("-rset", "GUEST_BOOK = here"),
-            ("-rset", "FAREWELL = bye", "FAREWELL2 = good bye"),
-            ("-set", "UNLISTED = 1"),
-            ("-rset", "UNLISTED = 1"),
+        settings: tuple[tuple[tuple[str, ...], str], ...] = (
+            (("-set", "GREETING = hello $(GUEST_BOOK)", "GREETING2 = hi"), _MADE),
+            (("-set", "GREETING3 = stays"), _MADE),
+            (("-rset", "GUEST_BOOK = here"), _MADE),
+            (("-rset", "FAREWELL = bye", "FAREWELL2 = good bye"), _MADE),
+            (("-set", "UNLISTED = 1"), _REFUSED),
+            (("-rset", "UNLISTED = 1"), _REFUSED),
         )
         pids = self._pids()
-        for setting in settings:
-            self._both("config-val", *at, *setting)
-        self._both("config-val", *at, *names, title="config-val before reconfig")
-        self._both("reconfig", *at)
-        self._both("config-val", *at, *names, title="config-val after reconfig")
-        self._both("config-val", *at, "-verbose", *names)
+        for setting, says in settings:
+            self._both("config-val", *at, *setting, says=says)
+        asked = ("config-val", *at, *names)
+        undefined = "Not defined\n" * len(names)
+        self._both(*asked, title="config-val before reconfig", says=undefined)
+        self._both("reconfig", *at, says="Reconfig")
+        self._both(
+            *asked, title="config-val after reconfig", says="hello here\nhi\nhere"
+        )
+        self._both("config-val", *at, "-verbose", *names, says="<runtime>, line 0")
         self._forget("-unset", "GREETING2", "GREETING")
         self._forget("-runset", "FAREWELL2", "FAREWELL")
-        self._both("reconfig", "-daemon", "{name}")
-        self._both("config-val", *at, *names, title="config-val after -unset, -runset")
+        self._both("reconfig", "-daemon", "{name}", says="to local NAME")
+        title = "config-val after -unset, -runset"
+        self._both(*asked, title=title, says="Not defined\nNot defined\nhere\nNot")
         self._same_tools("reconfig of all", *self._by_both("reconfig", ()))
         self._check("both go on after all that", self._pids() == pids)
 
@@ -240,10 +250,10 @@ class _Neighbours:
 
     def _logs(self) -> None:
         """Their logs come from themselves and from their master."""
-        for words in (
-            ("{address}", "{subsystem}"),
-            (HOST_NAME, "{subsystem}"),
-            ("{address}", "NO_SUCH"),
+        for words, comes in (
+            (("{address}", "{subsystem}"), True),
+            ((HOST_NAME, "{subsystem}"), True),
+            (("{address}", "NO_SUCH"), False),
         ):
             title = f"fetch-log {' '.join(words)}"
             came = []
@@ -251,7 +261,8 @@ class _Neighbours:
                 real, ours = self._by_both("fetch-log", words, daemon)
                 label = self._label(title, daemon)
                 check_same_log(self._report, label, real, ours)
-                came.append(f"{real.exit_code} {bool(real.output)}\n{real.errors}")
+                self._check(f"{title} comes", bool(real.output) is comes, _text(real))
+                came.append(f"{real.exit_code}\n{real.errors}")
             self._same_daemons(title, *came)
 
     def _off_and_on(self, how: str, *, ours: bool) -> None:
@@ -287,7 +298,8 @@ class _Neighbours:
         """Where settings from afar are switched off, nobody makes any."""
         for edit, setting in (("-set", "GREETING = x"), ("-rset", "FAREWELL = x")):
             words = ("-addr", "{address}", edit, setting)
-            self._both("config-val", *words, title=f"config-val {edit}, switched off")
+            title = f"config-val {edit}, switched off"
+            self._both("config-val", *words, title=title, says=_REFUSED)
 
     def _stop(self) -> None:
         """The master ends all, and nobody has to be killed."""
@@ -334,8 +346,16 @@ class _Neighbours:
             self._do(tool, words, daemon, ours=True),
         )
 
-    def _both(self, tool: str, *words: str, title: str = "") -> None:
-        """Take a step with either daemon and both tools, and compare."""
+    def _both(self, tool: str, *words: str, title: str = "", says: str = "") -> None:
+        """Take a step with either daemon and both tools, and compare.
+
+        Args:
+            tool: Ours; the real one has another name.
+            *words: Its command line; see `_do`.
+            title: What the report calls the step.
+            says: What either daemon has to bring about, so that two failures are not
+                taken for agreement.
+        """
         told_of = words[2:] if "{address}" in words else words
         title = title or " ".join((tool, *told_of))
         told = []
@@ -344,6 +364,8 @@ class _Neighbours:
             self._same_tools(self._label(title, daemon), real, ours, labelled=True)
             told.append(self._plain(real, daemon))
         self._same_daemons(title, *told)
+        is_said = all(says in each for each in told)
+        self._check(f"{title} says {says!r}", is_said, "\n".join(told))
 
     def _keep(self, tool: str, how: str, *, ours: bool) -> None:
         """Take a step with either daemon and one tool, and compare it later."""
@@ -364,7 +386,7 @@ class _Neighbours:
     # Comparisons.
 
     def _label(self, title: str, daemon: Daemon) -> str:
-        return f"{self._pool.title}: {title}, of {daemon[0]}"
+        return f"{self._pool.title}: {_readable(title)}, of {daemon[0]}"
 
     def _same_tools(
         self, title: str, real: Result, ours: Result, *, labelled: bool = False
@@ -377,7 +399,7 @@ class _Neighbours:
         check_same(self._report, f"{label}: both tools", *texts)
 
     def _same_daemons(self, title: str, real: str, ours: str) -> None:
-        label = f"{self._pool.title}: {title}: ours as the real daemon"
+        label = f"{self._pool.title}: {_readable(title)}: ours as the real daemon"
         check_same(self._report, label, real, ours)
 
     def _plain(self, said: Result, daemon: Daemon) -> str:
@@ -402,12 +424,17 @@ class _Neighbours:
         return listed.output.split()
 
     def _check(self, what: str, holds: bool, detail: str = "") -> None:
-        self._report.check(f"{self._pool.title}: {what}", holds, detail)
+        self._report.check(f"{self._pool.title}: {_readable(what)}", holds, detail)
 
     def _await(self, what: str, question: Callable[[], bool]) -> None:
         reached = wait_until(question, _STEP_SECONDS)
         detail = f"{self._master.states()}\n{self._master.log()[-1500:]}"
         self._check(what, reached, "" if reached else detail)
+
+
+def _readable(title: str) -> str:
+    """A title without the braces of what each daemon fills in."""
+    return title.translate({ord("{"): None, ord("}"): None})
 
 
 def _text(said: Result) -> str:
