@@ -28,6 +28,7 @@ from interop import (
     kerberos,
     life,
     matrix,
+    neighbours,
     ping,
     pool,
     queries,
@@ -54,6 +55,7 @@ _PHASES = (
     "administration",
     "queries",
     "ping",
+    "neighbours",
     "kerberos",
     "secure-pools",
     "trust",
@@ -72,6 +74,7 @@ _OF_ONE_SUITE = frozenset(
         "configurations",
         "administration",
         "life",
+        "neighbours",
         "children",
         "secure-pools",
         "shared-port",
@@ -117,6 +120,7 @@ class _Run:
             "secure-pools": self._secure_pools,
             "resumption": self._resumption,
             "life": self._life,
+            "neighbours": self._neighbours,
             "children": self._children,
             "shared-port": self._shared_port,
         }
@@ -228,6 +232,9 @@ class _Run:
             lambda kind, sandbox: life.run_lives(kind, sandbox, self._report),
             life.compare,
         )
+
+    def _neighbours(self) -> None:
+        self._once("ours beside a real daemon", neighbours.check_neighbours)
 
     def _children(self) -> None:
         self._once("a real startd under a daemon of ours", children.check_children)

@@ -18,7 +18,7 @@ from interop.peers import ADDRESS, OPEN_POLICY, RAW, Collector, Kind, start
 from interop.report import Report
 from interop.sandbox import Result, Sandbox, wait_until
 
-__all__ = ["Administered", "administer", "compare"]
+__all__ = ["Administered", "administer", "check_same_log", "compare"]
 
 _SINFUL = f"<{ADDRESS}>"
 _TOOLS = {
@@ -183,6 +183,34 @@ def compare(report: Report, expected: Administered, actual: Administered) -> Non
             check_same(report, label, "".join(texts), "".join(others))
 
 
+def check_same_log(report: Report, label: str, real: Result, ours: Result) -> None:
+    """Record whether two tools have brought the same log, or no log for one reason.
+
+    Args:
+        report: Gets the checks.
+        label: What was fetched.
+        real: What the real tool did.
+        ours: What ours did, afterwards.
+    """
+    report.check(
+        f"{label}: exit code",
+        bool(real.exit_code) is bool(ours.exit_code),
+        f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
+    )
+    # The second fetch is in the log that it brings.
+    first, second = (each.output.splitlines() for each in (real, ours))
+    count = min(len(first), len(second), _LOG_LINES)
+    texts = ("\n".join(each[:count]) for each in (first, second))
+    check_same(report, label, *texts)
+    report.check(
+        f"{label}: something comes, or nothing, and a reason",
+        bool(first) is bool(second) and (bool(first) or bool(real.errors)),
+        f"{len(first)} lines, {len(second)} of ours\n{real.errors}{ours.errors}",
+    )
+    if not first:
+        check_same(report, f"{label}: why", real.errors, ours.errors)
+
+
 class _Run:
     def __init__(
         self, collector: Collector, report: Report, seen: Administered
@@ -236,29 +264,9 @@ class _Run:
             for each in (False, True)
         )
         label = f"{self._collector.kind.name}: fetch-log {' '.join(words)} {seal}"
-        self._report.check(
-            f"{label}: exit code",
-            bool(real.exit_code) is bool(ours.exit_code),
-            f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
-        )
         if seal:
             self._report.check(f"{label}: it comes", not real.exit_code, real.errors)
-        # The second fetch is in the log that it brings.
-        first, second = (each.output.splitlines() for each in (real, ours))
-        count = min(len(first), len(second), _LOG_LINES)
-        check_same(
-            self._report,
-            label,
-            "\n".join(first[:count]),
-            "\n".join(second[:count]),
-        )
-        self._report.check(
-            f"{label}: something comes, or nothing, and a reason",
-            bool(first) is bool(second) and (bool(first) or bool(real.errors)),
-            f"{len(first)} lines, {len(second)} of ours\n{real.errors}{ours.errors}",
-        )
-        if not first:
-            check_same(self._report, f"{label}: why", real.errors, ours.errors)
+        check_same_log(self._report, label, real, ours)
 
     def stop(self, tool: str, words: tuple[str, ...], *, ours: bool) -> None:
         """Stop the collector with one tool."""

@@ -74,6 +74,7 @@ class _Checks:
             if alive is None:
                 return
             self._serves(alive["address"])
+            self._is_ready(alive["address"])
             (self._work / "looked").touch()
             self._signals()
             self._ends()
@@ -87,6 +88,45 @@ class _Checks:
         log = self._log()
         self._check("it inherits them", "Inheriting Command Sockets" in log)
         self._check("it has the family's session", "family security session" in log)
+
+    def _is_ready(self, startd_address: str) -> None:
+        """A real tool asks our daemon as it asks a master."""
+        ready = self._step("ready")
+        if ready is None:
+            return
+        self._check("it says that it is ready", ready["state"] == "Ready", str(ready))
+        place = self._work / "as-a-master"
+        place.mkdir(mode=0o755)
+        (place / ".master_address").write_text(f"{ready['address']}\n")
+        for words, has_sense in (
+            (("-quick",), True),
+            (("-wait-for-ready:9", 'IsReady && STARTD_State == "Ready"'), True),
+            (("-wait-for-ready:3", "NumDaemons > 2"), True),
+            (("-wait-for-ready:9", "NO_SUCH"), False),
+        ):
+            begun = time.monotonic()
+            asked = self._sandbox.run(
+                ["condor_who", "-logdir", str(place), *words],
+                environment={"CONDOR_CONFIG": str(self._config)},
+            )
+            took = time.monotonic() - begun
+            lines = {
+                f"STARTD_PID = {ready['pid']}",
+                'STARTD = "Alive"',
+                'STARTD_State = "Ready"',
+                "IsReady = true",
+                "NumAlive = 2",
+            }
+            if words == ("-quick",):
+                lines.add(f'STARTD_Addr = "{startd_address}"')
+            has_all = lines <= set(asked.output.splitlines())
+            is_error = "Error = " in asked.output
+            waited = 2 <= took < 6 if "NumDaemons" in words[-1] else took < 2
+            self._check(
+                f"condor_who {' '.join(words)} asks our daemon",
+                has_all and is_error is not has_sense and waited,
+                f"after {took:.1f} s: {asked}",
+            )
 
     def _signals(self) -> None:
         sent = self._step("signals")

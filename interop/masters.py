@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interop.errors import InteropError
-from interop.peers import CHECKOUT, write_config
+from interop.peers import (
+    CHECKOUT,
+    our_environment,
+    our_tool_command,
+    write_config,
+)
 from interop.sandbox import Result, Sandbox, wait_until
 from interop.sandbox_init import MACHINE
 
@@ -82,6 +87,14 @@ class Master:
         """Run a real tool beside the master."""
         return self.sandbox.run(
             command, environment={"CONDOR_CONFIG": str(self.config)}
+        )
+
+    def our_tool(self, *command: str) -> Result:
+        """Run a command of ``condor-twisted`` beside the master."""
+        return self.sandbox.run(
+            our_tool_command(*command),
+            environment={**our_environment(), "CONDOR_CONFIG": str(self.config)},
+            beside=True,
         )
 
     def states(self) -> dict[str, str]:

@@ -73,6 +73,9 @@ class _Script:
         await self._until("heartbeats", lambda: startd.heartbeats_count >= 3)
         address = str(startd.command_address)
         self._say("alive", address=address, heartbeats=startd.heartbeats_count)
+        await self._until("ready", lambda: startd.ready_state is not None)
+        own = str(self._daemon.address)
+        self._say("ready", address=own, pid=startd.pid, state=startd.ready_state)
         await self._until("look", (self._work / "looked").exists)
         sent = [startd.kill(signal.SIGHUP)]
         await self._pause(2)
@@ -134,7 +137,7 @@ class _Script:
     async def _start(
         self,
         program: str = _STARTD,
-        daemon: DaemonCoreOptions = DaemonCoreOptions(),  # noqa: B008 -- frozen
+        daemon: DaemonCoreOptions = DaemonCoreOptions(name="STARTD"),  # noqa: B008
         environment: Mapping[str, str] | None = None,
     ) -> Child:
         options = SpawnOptions(

@@ -29,7 +29,14 @@ from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.protocols.this_host import host_name, ip_of
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["DaemonKind", "DaemonLocator", "FoundDaemon", "kind_named", "quoted"]
+__all__ = [
+    "DaemonKind",
+    "DaemonLocator",
+    "FoundDaemon",
+    "address_in_file",
+    "kind_named",
+    "quoted",
+]
 
 _CENTRAL: Final = frozenset({"collector", "view_collector"})
 _AD_TYPES: Final = {
@@ -306,7 +313,7 @@ class DaemonLocator:
             path = self.settings.text(knob)
             if path is not None:
                 # Only the first file that is configured counts.
-                return _first_address(path)
+                return address_in_file(path)
         return None
 
 
@@ -318,7 +325,14 @@ def _address_in(name: str) -> str | None:
     return f"<{host}:{port}>" if colon and host and port.isdigit() else None
 
 
-def _first_address(path: str) -> str | None:
+def address_in_file(path: str) -> str | None:
+    """The address that a daemon wrote down; ``None`` if there is none.
+
+    Args:
+        path: Its address file.
+
+    Source: ``src/condor_daemon_client/daemon.cpp: Daemon::readAddressFile``.
+    """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read(65_536)

@@ -20,6 +20,7 @@ from condor_twisted.daemoncore.children.families import Family
 from condor_twisted.daemoncore.children.hung import HungChildren
 from condor_twisted.daemoncore.children.inheritance import ChildInheritance
 from condor_twisted.daemoncore.children.processes import Processes, ProcessSettings
+from condor_twisted.daemoncore.children.readiness import Readiness
 from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
 from condor_twisted.daemoncore.children.threads import Threads
 from condor_twisted.daemoncore.events.descriptors import Descriptors
@@ -32,6 +33,7 @@ from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.security.claim_ids import ClaimId
 from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.peer import Peer
 from condor_twisted.security.shared_sessions import make_family
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ _PARTS: Final = (
     "processes",
     "threads",
     "hung_children",
+    "readiness",
     "signal_sender",
 )
 
@@ -175,6 +178,11 @@ class Runtime:
         )
 
     @cached_property
+    def readiness(self) -> Readiness:
+        """Takes word of children that are ready, and passes it on."""
+        return Readiness(self._daemon)
+
+    @cached_property
     def signal_sender(self) -> SignalSender:
         """Sends signals to processes."""
         return SignalSender(
@@ -203,6 +211,8 @@ class Runtime:
                 self._families[child.pid] = (members, timer)
             return child
 
+        if options.daemon is not None:
+            _ = self.readiness  # before the child's session is made, which says so
         done = self.processes.spawn(program, arguments, options, reaper=reaper)
         return done.addCallback(started)
 
@@ -237,6 +247,8 @@ class Runtime:
         closing: Deferred[None] = succeed(None)
         if "descriptors" in made:
             self.descriptors.close()
+        if "readiness" in made:
+            self.readiness.close()
         if "processes" in made:
             closing = self.processes.close()
 
@@ -283,6 +295,19 @@ class Runtime:
         ):
             self._family = make_family(security)
         return self._family
+
+    def may_be_from(self, child: Child, peer: Peer) -> bool:
+        """Whether a child may be at the other end.
+
+        The session that a child alone shares with us says so; another child's says
+        the contrary. Whoever else may speak as a daemon has to be on this host.
+        """
+        if peer.session_id is not None and peer.session_id == child.session_id:
+            return True
+        for other in self.processes:
+            if peer.session_id is not None and peer.session_id == other.session_id:
+                return False
+        return self.is_local(peer.address)
 
     def is_local(self, address: str) -> bool:
         """Whether an IP address is one of this host."""

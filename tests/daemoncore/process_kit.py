@@ -12,6 +12,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from condor_twisted.daemoncore import Daemon
 from condor_twisted.daemoncore.children.child import Child, ExitStatus
 from condor_twisted.daemoncore.children.child_start import READY
 from condor_twisted.daemoncore.children.inheritance import Legacy
@@ -20,6 +21,7 @@ from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
 from condor_twisted.daemoncore.events.handlers import HandlerRunner
 from condor_twisted.errors import SpawnFailed
 from condor_twisted.testing.reactor import MemoryProcess, MemoryReactor
+from tests.daemoncore.kit import DaemonTestCase
 
 PLAIN = SpawnOptions()
 
@@ -158,3 +160,32 @@ def every(function: Callable[..., Any]) -> Callable[..., Deferred[Any]]:
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     return run
+
+
+class ParentTestCase(DaemonTestCase):
+    """A daemon in memory whose children are in memory, too."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.daemon = self.start(Daemon(self.settings(), self.reactor))
+
+    def spawn(
+        self,
+        options: SpawnOptions = PLAIN,
+        program: str = "/bin/program",
+    ) -> Child:
+        """Start a child, which runs from then on."""
+        done = self.daemon.spawn(program, (), options)
+        process = self.reactor.processes[-1]
+        descriptor = int(process.args[-1])
+        process.protocol.childDataReceived(descriptor, b"R")
+        process.protocol.childConnectionLost(descriptor)
+        child: Child = self.successResultOf(done)
+        self.addCleanup(self.exit, process)
+        return child
+
+    def exit(self, process: MemoryProcess) -> None:
+        """Have a child end, if it has not ended."""
+        if not process.ended:
+            process.exit(0, 9)
+            self.reactor.advance(0)

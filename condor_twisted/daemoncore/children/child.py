@@ -76,6 +76,8 @@ class Child:
         responding_until: When its next heartbeat is missed, by the clock of timers;
             ``None`` while nothing is expected of it.
         heartbeats_count: How many heartbeats have come.
+        ready_state: What it has said of itself by DC_SET_READY, ``Ready`` above all;
+            ``None`` until then.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Child:
         self.was_not_responding = False
         self.responding_until: float | None = None
         self.heartbeats_count = 0
+        self.ready_state: str | None = None
         self._protocol: ChildProtocol | None = None
         self._exited: list[Deferred[ExitStatus]] = []
 

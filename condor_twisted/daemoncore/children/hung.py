@@ -23,7 +23,6 @@ from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.daemoncore.events.timeslices import Timeslice
 from condor_twisted.errors import MalformedMessage
 from condor_twisted.protocols.requests import CommandRequest
-from condor_twisted.security.peer import Peer
 
 if TYPE_CHECKING:
     from condor_twisted.daemoncore.runtime import Runtime
@@ -156,7 +155,7 @@ class ChildCommands:
         if not 0 <= seconds <= _MAX_PROMISE_SECONDS:
             raise MalformedMessage("a heartbeat whose next one comes at no time")
         child = self._runtime.processes.find(process_id)
-        if child is not None and not self._is_from(child, request.peer):
+        if child is not None and not self._runtime.may_be_from(child, request.peer):
             _log.debug(
                 "A heartbeat of pid {pid} does not come from it, but from {peer}",
                 category="D_DAEMONCORE",
@@ -165,16 +164,3 @@ class ChildCommands:
             )
             return
         self._runtime.hung_children.heartbeat(process_id, seconds, lock_delay)
-
-    def _is_from(self, child: Child, peer: Peer) -> bool:
-        """Whether a child may be at the other end.
-
-        The session that a child alone shares with us says so; another child's says
-        the contrary. Whoever else may send this command is on this host.
-        """
-        if peer.session_id is not None and peer.session_id == child.session_id:
-            return True
-        for other in self._runtime.processes:
-            if peer.session_id is not None and peer.session_id == other.session_id:
-                return False
-        return self._runtime.is_local(peer.address)

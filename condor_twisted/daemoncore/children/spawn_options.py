@@ -71,6 +71,8 @@ class DaemonCoreOptions:
             processes, since the names of endpoints are known there alone.
         not_responding_seconds: From its start on, a heartbeat is missed after so long;
             by default nothing is missed before the first one has come.
+        name: What it is called where DC_QUERY_READY lists our daemons, such as
+            ``STARTD``; after its program by default.
     """
 
     port: int = ANY_PORT
@@ -78,6 +80,7 @@ class DaemonCoreOptions:
     interface: str | None = None
     endpoint: str | None = None
     not_responding_seconds: float | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

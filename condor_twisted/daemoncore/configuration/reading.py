@@ -418,9 +418,12 @@ class _Reading:
             return
         settings = Settings(self._definitions)
         given = settings.with_assignments(dict(self._request.assignments))
+        lines_count = 0
         for each in self._remote.load(given):
-            # A line that is in no file is line 0, as HTCondor counts.
-            first = 0 if each.source.startswith("<") else 1
+            first = 1
+            if each.source.startswith("<"):
+                # Lines that are in no file are counted from 0, as HTCondor does.
+                first, lines_count = lines_count, lines_count + 1
             self._parser.parse(each.text, each.source, first_line=first)
 
     def _read_assignments(self) -> None:

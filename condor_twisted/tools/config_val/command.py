@@ -54,9 +54,9 @@ async def _remote(options: ConfigValOptions, reactor: Any) -> int:
         try:
             return await remote.run()
         except (ConnectError, DNSLookupError) as error:
-            problem = f"Can't connect to {remote}\n{error}"
+            problem = f"Can't connect to {remote.place}\n{error}"
         except CondorTwistedError as error:
-            problem = f"Can't receive reply from {remote}\n{error}"
+            problem = f"Can't receive reply from {remote.place}\n{error}"
         sys.stdout.flush()
         warn(problem)
         return FAILED

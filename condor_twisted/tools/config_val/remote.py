@@ -120,6 +120,12 @@ class RemoteConfigVal:
         found = self._found
         return f"{found.kind.word} {found.name or ''} {found.address}"
 
+    @property
+    def place(self) -> str:
+        """The daemon, as this tool calls it when it cannot be asked."""
+        found = self._found
+        return f"{found.kind.word} on {found.name or ''} {found.address}"
+
     async def _ask(self, number: Command, *items: str) -> MessageReader:
         """Send a command with strings, and wait for its answer."""
         channel = await self._locator.pool.client.start(self._found.address, number)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.task import deferLater
 
 from condor_twisted.classad.ad_printing import long_ad, shown_names
 from condor_twisted.classad.expressions import check_expression
@@ -20,7 +21,7 @@ from condor_twisted.client import CommandClient, Pool
 from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
-from condor_twisted.errors import CondorTwistedError
+from condor_twisted.errors import CondorTwistedError, MalformedMessage
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
@@ -28,6 +29,8 @@ from condor_twisted.tools.option_table import (
 )
 from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
 from condor_twisted.tools.who.logs import DaemonTrace, scan_logs
+from condor_twisted.wire.shared_port import OWN_ENDPOINT
+from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Who", "main", "parse_options"]
 
@@ -54,15 +57,24 @@ Without options: the jobs that run on this host.
   -logdir DIR          look for daemons in the logs of this directory, instead of LOG
   -verbose             say which logs there are, too
 
-  -daemons             the daemons of this host
+  -daemons             the daemons of this host; with -quick without asking them
   -quick               what the master says of its daemons
   -wait-for-ready[:SECONDS] EXPR
                        the same, once this is true of it: 'IsReady', 'STARTD_State ==
-                       "Ready"', ...
+                       "Ready"', ...; a master that is not there yet is waited for
 """
 _HEADINGS: Final = ("OWNER", "CLIENT", "SLOT", "JOB", "  RUNTIME", "PID", "JOB_DIR")
+_DAEMON_HEADINGS: Final[tuple[str, ...]] = (
+    *("Daemon", "Alive", "PID", "PPID", "Exit", "Addr", "Executable"),
+)
+_QUICK_HEADINGS: Final[tuple[str, ...]] = ("Daemon", "PID", "Exit", "Addr")
+_UNDEFINED: Final = "Not defined"
 _DAEMON_ROW: Final = "{:<12} {:<6} {:<6} {:<6} {:<6} {:<24} {}"
+_QUICK_ROW: Final = "{:<12} {:<6} {:<6} {}"
 _ANSWER_SECONDS: Final = 20.0
+_LOOK_EVERY_SECONDS: Final = 1.0
+#: What somebody who waits for daemons may wait for the master, in thirds.
+_MASTER_THIRDS: Final = 2
 
 
 @dataclass(slots=True)
@@ -178,7 +190,7 @@ class Who:
                 code = FAILED
                 continue
             if options.quick:
-                code = await self._show_master(traces) or code
+                code = await self._show_master(directory) or code
             if options.daemons:
                 await self._show_daemons(directory, traces)
             if not options.quick and not options.daemons:
@@ -187,23 +199,39 @@ class Who:
 
     # Daemons.
 
-    async def _show_master(self, traces: list[DaemonTrace]) -> int:
+    async def _master(self, directory: str) -> tuple[DaemonTrace | None, int]:
+        """The master of a directory, and the seconds that it may still take.
+
+        One that is not there yet is looked for during part of the time.
+        """
+        began = self._reactor.seconds()
+        wait = self._options.wait_seconds
+        while True:
+            traces = scan_logs(directory)
+            master = next((each for each in traces if each.name == "Master"), None)
+            waited = self._reactor.seconds() - began
+            is_there = master is not None and master.is_running
+            if is_there or waited >= wait * _MASTER_THIRDS / 3:
+                return master, int(wait - waited)
+            await deferLater(self._reactor, _LOOK_EVERY_SECONDS)
+
+    async def _show_master(self, directory: str) -> int:
         """What the master answers, or how it ended."""
-        master = next((each for each in traces if each.name == "Master"), None)
-        if master is None or master.pid is None:
+        master, seconds = await self._master(directory)
+        if master is None or (master.pid is None and master.address is None):
             warn("no master has written a log here")
             return FAILED
-        if master.exit_status is not None or master.address is None:
+        if master.address is None or not master.is_running:
             self._print_ad(
                 {
                     "MASTER": "Exited",
                     "MASTER_ExitCode": master.exit_status or 0,
-                    "MASTER_PID": master.pid,
+                    "MASTER_PID": master.pid or 0,
                 }
             )
             return FAILED
         ask: dict[str, AdValue] = {
-            "WaitTimeout": self._options.wait_seconds,
+            "WaitTimeout": seconds,
             "WantAddrs": True,
         }
         if self._options.requirements is not None:
@@ -213,7 +241,7 @@ class Who:
             writer = channel.writer()
             writer.put_ad(WireAd.from_pairs(ask).body)
             channel.send_message(writer.end_of_message())
-            limit = self._options.wait_seconds + _ANSWER_SECONDS
+            limit = seconds + _ANSWER_SECONDS
             answer = (await channel.receive_message(limit)).get_ad()
             channel.close()
         except _FAILURES as error:
@@ -229,40 +257,45 @@ class Who:
 
     async def _show_daemons(self, directory: str, traces: list[DaemonTrace]) -> None:
         """A row for each daemon: whether it answers, and where it is."""
-        headings = ("Daemon", "Alive", "PID", "PPID", "Exit", "Addr", "Executable")
-        lines = [_DAEMON_ROW.format(*headings)]
-        underlined = ("------", "-----", "---", "----", "----", "----", "----------")
-        lines.append(_DAEMON_ROW.format(*underlined))
+        is_quick = self._options.quick
+        row = _QUICK_ROW if is_quick else _DAEMON_ROW
+        headings = _QUICK_HEADINGS if is_quick else _DAEMON_HEADINGS
+        lines = [row.format(*headings), row.format(*("-" * len(h) for h in headings))]
         for trace in traces:
             if not trace.is_daemon:
                 continue
-            parent = await self._parent_of(trace)
-            ended = trace.exit_status is not None
-            lines.append(
-                _DAEMON_ROW.format(
-                    trace.name,
-                    "no" if parent is None else "yes",
-                    trace.pid,
-                    "no" if parent is None else parent,
-                    trace.exit_status if ended else "no",
-                    trace.address or "",
-                    trace.program,
-                )
-            )
+            said = None if is_quick else await self._asked(trace)
+            parent, program = said or ("no", trace.program)
+            pid, exit_status = trace.pid or "?", "no"
+            if trace.exit_status is not None:
+                pid, exit_status = "no", str(trace.exit_status)
+            alive = "no" if said is None else "yes"
+            address = trace.address or ""
+            cells = [trace.name, alive, pid, parent, exit_status, address, program]
+            if is_quick:
+                cells = [trace.name, pid, exit_status, address]
+            lines.append(row.format(*cells))
         text = "\n".join(line.rstrip() for line in lines)
         sys.stdout.write(f'\nLOG directory "{directory}"\n\n{text}\n')
 
-    async def _parent_of(self, trace: DaemonTrace) -> str | None:
-        """A daemon's parent process, as it says itself; ``None`` if it is gone."""
-        if trace.exit_status is not None or trace.address is None:
+    async def _asked(self, trace: DaemonTrace) -> tuple[str, str] | None:
+        """A daemon's parent process and program, as it says; ``None`` if it is gone.
+
+        A daemon whose log is elsewhere says its own process, too.
+        """
+        if trace.address is None or not trace.is_running:
             return None
+        address = _own_door(trace, trace.address)
         with contextlib.suppress(*_FAILURES):
-            answers = [
-                await self._knob(trace.address, name) for name in ("PID", "PPID")
+            pid, parent, program = [
+                await self._knob(address, name)
+                for name in ("PID", "PPID", trace.subsystem)
             ]
+            if trace.pid is None and pid.isdigit():
+                trace.pid = int(pid)
             # Another one may have its address now.
-            if answers[0] == str(trace.pid):
-                return answers[1]
+            if pid == str(trace.pid):
+                return parent, trace.program if program == _UNDEFINED else program
         return None
 
     async def _knob(self, address: str, name: str) -> str:
@@ -323,6 +356,17 @@ class Who:
             out.write(" ".join(cells) + "\n")
         out.write("\n")
         return DONE
+
+
+def _own_door(trace: DaemonTrace, address: str) -> str:
+    """Where to ask a daemon: through its own port, a shared port answers as others."""
+    if trace.subsystem != "SHARED_PORT":
+        return address
+    try:
+        door = SinfulAddress.parse(address).with_parameters({"sock": OWN_ENDPOINT})
+    except MalformedMessage:
+        return address
+    return str(door)
 
 
 def _job_row(ad: WireAd, pids: dict[str, int]) -> tuple[str, ...]:

@@ -1,9 +1,12 @@
 """What the logs of a host's daemons say of them.
 
 Each log tells the process, the program, the command address, and the exit status of
-whoever wrote it last; a starter's tells its job's process, too.
+whoever wrote it last; a starter's tells its job's process, too. A daemon's address file
+in the same directory knows better where it is: a master that starts its shared port has
+logged no address by which others reach it.
 
-Source: ``src/condor_who/who.cpp: scan_logs_for_info, scan_a_log_for_info``.
+Source: ``src/condor_who/who.cpp: query_log_dir, scan_logs_for_info,
+scan_a_log_for_info``.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from condor_twisted.client.daemons import address_in_file
+
 __all__ = ["DaemonTrace", "scan_log", "scan_logs"]
 
 #: So much of a log's end is looked at.
@@ -22,6 +27,7 @@ _NAMES: Final = {"Start": "Startd", "Sched": "Schedd"}
 _LOG_NAME = re.compile(
     r"(StarterLog\.(?P<slot>[\w-]+)|(?P<name>[A-Z][A-Za-z0-9_]*)Log)\Z"
 )
+_ADDRESS_FILE = re.compile(r"\.([a-z][a-z0-9_]*)_address\Z")
 _START = re.compile(r" \*\* \S+ \(CONDOR_(\w+)\) STARTING UP")
 _PROGRAM = re.compile(r" \*\* (/\S+)\Z")
 _PID = re.compile(r" \*\* PID = ([0-9]+)")
@@ -54,19 +60,26 @@ class DaemonTrace:
     @property
     def is_daemon(self) -> bool:
         """Whether it is a daemon that others talk to, and not a job's."""
-        return self.pid is not None and not self.log.startswith(
-            ("StarterLog", "ShadowLog")
-        )
+        is_known = self.pid is not None or self.address is not None
+        return is_known and not self.log.startswith(("StarterLog", "ShadowLog"))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be called, as far as its files tell."""
+        return self.address is not None and self.exit_status is None
 
 
 def scan_logs(directory: str) -> list[DaemonTrace]:
-    """Read every daemon's log of a directory, in the order of the names.
+    """Read every daemon's files of a directory, in the order of the logs' names.
+
+    Daemons that have an address file there, and their log elsewhere, come last.
 
     Raises:
         OSError: The directory cannot be read.
     """
     found: list[DaemonTrace] = []
-    for entry in sorted(os.listdir(directory)):
+    entries = sorted(os.listdir(directory))
+    for entry in entries:
         match = _LOG_NAME.match(entry)
         if match is None:
             continue
@@ -82,7 +95,23 @@ def scan_logs(directory: str) -> list[DaemonTrace]:
             continue
         scan_log(trace, text.split("\n"))
         found.append(trace)
+    for entry in entries:
+        match = _ADDRESS_FILE.match(entry)
+        if match is not None:
+            _take_address(found, match[1].upper(), os.path.join(directory, entry))
     return found
+
+
+def _take_address(traces: list[DaemonTrace], subsystem: str, path: str) -> None:
+    address = address_in_file(path)
+    if address is None:
+        return
+    for trace in traces:
+        if trace.subsystem == subsystem:
+            trace.address = address
+            return
+    name = "".join(word.capitalize() for word in subsystem.split("_"))
+    traces.append(DaemonTrace(name, "", subsystem, address=address))
 
 
 def scan_log(trace: DaemonTrace, lines: Iterable[str]) -> None:

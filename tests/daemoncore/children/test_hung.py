@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from condor_twisted.constants.commands import Command
-from condor_twisted.daemoncore import Daemon
-from condor_twisted.daemoncore.children.child import Child, ExitStatus
+from condor_twisted.daemoncore.children.child import ExitStatus
 from condor_twisted.daemoncore.children.hung import HungChildren
 from condor_twisted.daemoncore.children.spawn_options import (
     DaemonCoreOptions,
     SpawnOptions,
 )
 from condor_twisted.daemoncore.events.timers import Timers
-from condor_twisted.testing.reactor import MemoryProcess
 from condor_twisted.wire.messages import MessageWriter
-from tests.daemoncore.kit import DaemonTestCase
-from tests.daemoncore.process_kit import MemoryProcessTestCase
+from tests.daemoncore.process_kit import MemoryProcessTestCase, ParentTestCase
 
 
 class HungChildrenTests(MemoryProcessTestCase):
@@ -107,26 +104,7 @@ class HungChildrenTests(MemoryProcessTestCase):
         self.assertIn("25.0% of its time", self.logged("WARNING")[0])
 
 
-class CommandTests(DaemonTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.daemon = self.start(Daemon(self.settings(), self.reactor))
-
-    def spawn(self, options: SpawnOptions = SpawnOptions()) -> Child:  # noqa: B008
-        done = self.daemon.spawn("/bin/program", (), options)
-        process = self.reactor.processes[-1]
-        descriptor = int(process.args[-1])
-        process.protocol.childDataReceived(descriptor, b"R")
-        process.protocol.childConnectionLost(descriptor)
-        child: Child = self.successResultOf(done)
-        self.addCleanup(self.exit, process)
-        return child
-
-    def exit(self, process: MemoryProcess) -> None:
-        if not process.ended:
-            process.exit(0, 9)
-            self.reactor.advance(0)
-
+class CommandTests(ParentTestCase):
     def send(self, *items: Any) -> None:
         """Send a heartbeat."""
         channel = self.open(self.daemon, Command.DC_CHILDALIVE)
@@ -186,18 +164,16 @@ class CommandTests(DaemonTestCase):
         security = self.daemon.security
         assert security is not None
         self.assertNotEqual(first.session_id, second.session_id)
-        commands = self.daemon.runtime
-        from condor_twisted.daemoncore.children.hung import ChildCommands
         from condor_twisted.security.peer import Peer, Transport
 
-        checks = ChildCommands(commands)
+        may_be_from = self.daemon.runtime.may_be_from
 
         def peer(session_id: str | None, address: str = "127.0.0.1") -> Peer:
             return Peer(address, 1, Transport.TCP, session_id=session_id)
 
-        self.assertTrue(checks._is_from(first, peer(first.session_id)))
-        self.assertFalse(checks._is_from(first, peer(second.session_id)))
-        self.assertTrue(checks._is_from(first, peer("family:1")))
-        self.assertTrue(checks._is_from(first, peer(None)))
-        self.assertFalse(checks._is_from(first, peer(None, "192.0.2.1")))
-        self.assertFalse(checks._is_from(first, peer(None, "junk")))
+        self.assertTrue(may_be_from(first, peer(first.session_id)))
+        self.assertFalse(may_be_from(first, peer(second.session_id)))
+        self.assertTrue(may_be_from(first, peer("family:1")))
+        self.assertTrue(may_be_from(first, peer(None)))
+        self.assertFalse(may_be_from(first, peer(None, "192.0.2.1")))
+        self.assertFalse(may_be_from(first, peer(None, "junk")))

@@ -236,7 +236,11 @@ class LayerTests(ConfigurationCase):
         class Remote:
             def load(self, settings: Settings) -> Sequence[DynamicText]:
                 assert settings.text("A") == "environment"
-                return [DynamicText("<runtime>", "A = $(A) remote\nB = remote")]
+                return [
+                    DynamicText("<runtime>", "A = $(A) remote"),
+                    DynamicText("<runtime>", "B = remote"),
+                    DynamicText("<runtime>", "D = remote"),
+                ]
 
         self.environment["_CONDOR_A"] = "environment"
         request = self.request(
@@ -246,6 +250,7 @@ class LayerTests(ConfigurationCase):
         self.assertEqual(settings.text("A"), "environment remote")
         self.assertEqual(settings.text("B"), "set")
         self.assertEqual(settings.source_of("A"), "<runtime>, line 0")
+        self.assertEqual(settings.source_of("D"), "<runtime>, line 2")
         self.assertEqual(settings.source_of("C"), "<Command line>")
 
     def test_bad_name_on_the_command_line(self) -> None:

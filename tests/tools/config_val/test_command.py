@@ -200,7 +200,7 @@ class RemoteTests(ConfigValTestCase):
     def test_nobody_there(self) -> None:
         """No daemon, or none that is known."""
         self.said("-address", "<127.0.0.1:1>", "A", code=1)
-        self.assertIn("Can't connect to master  <127.0.0.1:1>", self.err.text)
+        self.assertIn("Can't connect to master on  <127.0.0.1:1>", self.err.text)
         self.said("-schedd", "A", code=1)
         self.assertIn("Can't find address for schedd 'default'", self.err.text)
         self.said(*self.at, "use", "ROLE:Submit", code=1)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectError
+
 from condor_twisted.classad.wire_ad import WireAd
+from condor_twisted.client import CommandClient
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Permission, Registration
 from condor_twisted.security.commands import CommandRule
 from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.who.command import Who, main, parse_options
+from condor_twisted.wire.sinful import SinfulAddress
 from tests.client.kit import ad_of
 from tests.tools.kit import ToolTestCase
 from tests.tools.who.test_logs import EXIT, START
@@ -44,12 +49,16 @@ class WhoTests(ToolTestCase):
         writer.put_ad(ad_of(IsReady=True).body)
         request.reply(writer.end_of_message())
 
-    def who(self, *arguments: str, **knobs: str) -> int:
-        """Run the tool."""
-        made = {**self.knobs, "LOG": str(self.directory), **knobs}
+    def tool(self, *arguments: str) -> Deferred[int]:
+        """Begin a command line; fires with its exit code."""
+        made = {**self.knobs, "LOG": str(self.directory)}
         settings = Settings.from_assignments(made, "TOOL")
         options = parse_options(list(arguments))
-        return self.code(Who(options, settings, self.reactor).run())
+        return Deferred.fromCoroutine(Who(options, settings, self.reactor).run())
+
+    def who(self, *arguments: str) -> int:
+        """Run the tool."""
+        return self.code(self.tool(*arguments))
 
     def test_jobs(self) -> None:
         """A row for each job, with the directory of its process."""
@@ -91,7 +100,63 @@ class WhoTests(ToolTestCase):
         rows = [line.split() for line in self.out.text.splitlines()[5:]]
         alive = {row[0]: row[1:5] for row in rows}
         self.assertEqual(alive["Master"], ["yes", "7", "1", "no"])
-        self.assertEqual(alive["Schedd"], ["no", "7", "no", "99"])
+        self.assertEqual(alive["Schedd"], ["no", "no", "no", "99"])
+
+    def test_programs(self) -> None:
+        """A daemon says which program it is; otherwise its log does."""
+        self.collector.settings = self.collector.settings.with_assignments(
+            {"STARTD": "/opt/startd"}
+        )
+        self.assertEqual(self.who("-daemons"), 0)
+        rows = [line.split() for line in self.out.text.splitlines()[5:]]
+        programs = {row[0]: row[6] for row in rows}
+        self.assertEqual(programs["Startd"], "/opt/startd")
+        self.assertEqual(programs["Master"], "/usr/sbin/condor_master")
+
+    def test_log_elsewhere(self) -> None:
+        """A daemon of which only the address is known says its process itself."""
+        (self.directory / "StartLog").unlink()
+        (self.directory / ".startd_address").write_text(f"{self.collector.address}\n")
+        self.assertEqual(self.who("-daemons"), 0)
+        row = self.out.text.splitlines()[-1].split()
+        self.assertEqual(row[:5], ["Startd", "yes", "7", "1", "no"])
+
+    def test_not_asked(self) -> None:
+        """With -quick nobody but the master is asked."""
+        self.write("SchedLog", "SCHEDD", EXIT)
+        self.collector.settings = self.collector.settings.with_assignments(
+            {"PID": "another"}
+        )
+        self.assertEqual(self.who("-quick", "-daemons"), 0)
+        lines = self.out.text.splitlines()
+        self.assertEqual(lines[:2], ["IsReady = true", ""])
+        address = str(self.collector.address)
+        self.assertEqual(
+            [line.split() for line in lines[5:]],
+            [
+                ["Daemon", "PID", "Exit", "Addr"],
+                ["------", "---", "----", "----"],
+                ["Master", "7", "no", address],
+                ["Schedd", "no", "99", address],
+                ["Startd", "7", "no", address],
+            ],
+        )
+
+    def test_shared_port(self) -> None:
+        """A shared port is asked by its own name: without one it answers as others."""
+        asked = []
+
+        def start(address: str, number: Command) -> Deferred[None]:
+            asked.append(address)
+            return fail(ConnectError())
+
+        self.patch(CommandClient, "start", lambda _self, *words: start(*words))
+        self.write("SharedPortLog", "SHARED_PORT")
+        self.assertEqual(self.who("-daemons"), 0)
+        self.assertEqual(
+            [SinfulAddress.parse(each).shared_port_id for each in asked],
+            [None, "self", None],
+        )
 
     def test_quick(self) -> None:
         """The master is asked, with what is waited for."""
@@ -109,6 +174,27 @@ class WhoTests(ToolTestCase):
         (self.directory / "MasterLog").unlink()
         self.assertEqual(self.who("-quick"), 1)
         self.assertIn("no master has written a log", self.err.text)
+
+    def test_master_to_come(self) -> None:
+        """Whoever waits waits for the master too; it gets the rest of the time."""
+        log = self.directory / "MasterLog"
+        text = log.read_text()
+        log.write_text(text + EXIT)
+        running = self.tool("-wait-for-ready:9", "IsReady")
+        for _ in range(3):
+            self.reactor.advance(1)
+        self.assertNoResult(running)
+        self.assertEqual(self.asked, [])
+        log.write_text(text)
+        self.reactor.advance(1)
+        self.assertEqual(self.code(running), 0)
+        self.assertEqual(self.asked[0].integer("WaitTimeout"), 5)
+        log.unlink()
+        running = self.tool("-wait-for-ready:9", "IsReady")
+        for _ in range(6):
+            self.assertNoResult(running)
+            self.reactor.advance(1)
+        self.assertEqual(self.successResultOf(running), 1)
 
     def test_failures(self) -> None:
         """Nobody there, no directory, no LOG."""

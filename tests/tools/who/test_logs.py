@@ -60,6 +60,28 @@ class ScanTests(SynchronousTestCase):
         self.assertEqual(master.address, "<127.0.0.1:0?sock=m_5>")
         self.assertEqual(startd.address, "<127.0.0.1:7?alias=h>")
 
+    def test_address_files(self) -> None:
+        """A daemon's address file knows better than its log where it is."""
+        (self.directory / "SharedPortLog").write_text(
+            START.format(low="shared_port", up="SHARED_PORT", pid=6)
+        )
+        (self.directory / "SkeletonLog").write_text(
+            START.format(low="skeleton", up="SKELETON", pid=7)
+        )
+        for name, text in (
+            ("shared_port", "<127.0.0.1:1>\n"),
+            ("skeleton", "no address\n"),
+            ("job_router", "<127.0.0.1:3?sock=jr>\n$CondorVersion: x $\n"),
+        ):
+            (self.directory / f".{name}_address").write_text(text)
+        port, skeleton, router = scan_logs(str(self.directory))
+        self.assertEqual((port.pid, port.address), (6, "<127.0.0.1:1>"))
+        self.assertEqual(skeleton.address, "<127.0.0.1:7?alias=h>")
+        self.assertEqual(
+            (router.name, router.subsystem, router.address, router.is_daemon),
+            ("JobRouter", "JOB_ROUTER", "<127.0.0.1:3?sock=jr>", True),
+        )
+
     def test_starters(self) -> None:
         """A starter's log has the process of its job."""
         (self.directory / "StarterLog.slot1_1").write_text(
