@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from interop import (
     administration,
+    capabilities,
     children,
     kerberos,
     life,
@@ -60,6 +61,7 @@ _PHASES = (
     "secure-pools",
     "trust",
     "children",
+    "capabilities",
     "tokens",
     "configurations",
     "shared-port",
@@ -75,6 +77,7 @@ _OF_ONE_SUITE = frozenset(
         "administration",
         "life",
         "neighbours",
+        "capabilities",
         "children",
         "secure-pools",
         "shared-port",
@@ -121,6 +124,7 @@ class _Run:
             "resumption": self._resumption,
             "life": self._life,
             "neighbours": self._neighbours,
+            "capabilities": self._capabilities,
             "children": self._children,
             "shared-port": self._shared_port,
         }
@@ -235,6 +239,9 @@ class _Run:
 
     def _neighbours(self) -> None:
         self._once("ours beside a real daemon", neighbours.check_neighbours)
+
+    def _capabilities(self) -> None:
+        self._once("administered from afar", capabilities.check_capabilities)
 
     def _children(self) -> None:
         self._once("a real startd under a daemon of ours", children.check_children)

@@ -24,6 +24,7 @@ from condor_twisted.protocols.endpoints import dialling
 from condor_twisted.protocols.host_steps import Host, run_in_threads
 from condor_twisted.protocols.own_security import open_security
 from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.negotiation import CommandStart
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 
@@ -86,6 +87,7 @@ class CommandClient:
         command: int,
         *,
         raw: bool | None = None,
+        request_authentication: bool = False,
         timeout_seconds: float | None = None,
     ) -> Deferred[ClientChannel]:
         """Start a command.
@@ -94,6 +96,7 @@ class CommandClient:
             address: Where the daemon is.
             command: The command's number.
             raw: Without or with a negotiation, whatever the policy says.
+            request_authentication: Prefer to say who we are, whatever the policy says.
             timeout_seconds: How long connecting may take, and again authentication
                 with all that belongs to it.
 
@@ -102,8 +105,9 @@ class CommandClient:
             `condor_twisted.protocols.commands.CommandOpener.open` does. Cancelling
             it gives up.
         """
+        start = CommandStart(command, request_authentication=request_authentication)
         return self.opener.open(
-            address, command, raw=raw, timeout_seconds=timeout_seconds
+            address, command, raw=raw, start=start, timeout_seconds=timeout_seconds
         )
 
     def authenticate(

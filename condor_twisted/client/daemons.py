@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.client.pool import Pool
@@ -20,6 +21,7 @@ from condor_twisted.config.values import split_words
 from condor_twisted.constants import attributes
 from condor_twisted.errors import (
     CommandRefused,
+    CondorTwistedError,
     DaemonNotFound,
     LocalProtocolError,
     MalformedMessage,
@@ -27,6 +29,7 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.protocols.this_host import host_name, ip_of
+from condor_twisted.security.remote_administration import take_capability
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = [
@@ -37,6 +40,8 @@ __all__ = [
     "kind_named",
     "quoted",
 ]
+
+_log = Logger()
 
 _CENTRAL: Final = frozenset({"collector", "view_collector"})
 _AD_TYPES: Final = {
@@ -156,6 +161,8 @@ class DaemonLocator:
         kind: DaemonKind,
         name: str | None = None,
         address: str | None = None,
+        *,
+        to_administer: bool = False,
     ) -> FoundDaemon:
         """Find a daemon.
 
@@ -163,6 +170,8 @@ class DaemonLocator:
             kind: What it is.
             name: Its name; this host's own where neither is given.
             address: Its sinful string, which is taken as it is.
+            to_administer: If a collector is asked, and takes us for an administrator,
+                use its right to administer the daemon.
 
         Raises:
             DaemonNotFound: It is nowhere to be found; the error says why.
@@ -171,7 +180,7 @@ class DaemonLocator:
             return FoundDaemon(kind, address)
         if kind.word in _CENTRAL:
             return self._central(kind, name)
-        return await self._ordinary(kind, name)
+        return await self._ordinary(kind, name, to_administer=to_administer)
 
     def _central(self, kind: DaemonKind, name: str | None) -> FoundDaemon:
         """A collector: its name is where it is."""
@@ -221,7 +230,9 @@ class DaemonLocator:
             raise DaemonNotFound(f"unknown host {address.host}") from error
         return replace(daemon, address=str(address.with_host(host)))
 
-    async def _ordinary(self, kind: DaemonKind, name: str | None) -> FoundDaemon:
+    async def _ordinary(
+        self, kind: DaemonKind, name: str | None, *, to_administer: bool
+    ) -> FoundDaemon:
         if name is None and self._named_pool is None:
             name = self.settings.text(f"{kind.subsystem}_HOST")
         local = self.local_name(kind)
@@ -242,10 +253,20 @@ class DaemonLocator:
             if address is not None:
                 host = self.settings.text("FULL_HOSTNAME")
                 return FoundDaemon(kind, address, name, host, is_local=True)
-        return await self._asked(kind, name, is_local=is_local)
+        found = await self._asked(
+            kind, name, is_local=is_local, to_administer=to_administer
+        )
+        if to_administer:
+            self.use_capability(found)
+        return found
 
     async def _asked(
-        self, kind: DaemonKind, name: str | None, *, is_local: bool
+        self,
+        kind: DaemonKind,
+        name: str | None,
+        *,
+        is_local: bool,
+        to_administer: bool,
     ) -> FoundDaemon:
         """What the collector knows of a daemon."""
         missing = f"Can't find address for {kind.word} {name or ''}".rstrip()
@@ -258,7 +279,7 @@ class DaemonLocator:
                 attribute = attributes.MACHINE
             constraint = f"{attribute} == {quoted(name)}"
         try:
-            ads = await self.pool.query(kind.ad_type, constraint)
+            ads = await self.pool.query(kind.ad_type, constraint, private=to_administer)
         except (CommandRefused, LocalProtocolError) as error:
             raise DaemonNotFound(f"{missing}: {error}") from error
         found = [self.of_ad(kind, ad, is_local=is_local) for ad in ads]
@@ -287,6 +308,25 @@ class DaemonLocator:
         name = name or ad.string(attributes.NAME)
         host = ad.string(attributes.MACHINE)
         return FoundDaemon(kind, address, name, host, is_local, ad)
+
+    def use_capability(self, daemon: FoundDaemon) -> None:
+        """Administer a daemon by the right that a collector gave with its ad, if any.
+
+        What the collector gives is good for commands to the daemon's address, as long
+        as this locator is open; where there is nothing, we are who we are.
+        """
+        ad = daemon.ad
+        text = None if ad is None else ad.string(attributes.REMOTE_ADMIN_CAPABILITY)
+        if text is None:
+            return
+        try:
+            take_capability(self.pool.client.opener.security, text, daemon.address)
+        except CondorTwistedError as error:
+            _log.warn(
+                "The right to administer {daemon} is of no use: {error}",
+                daemon=str(daemon),
+                error=str(error),
+            )
 
     def local_name(self, kind: DaemonKind) -> str:
         """What this host's own daemon of a kind is called."""

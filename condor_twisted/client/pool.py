@@ -273,7 +273,12 @@ class Pool:
         for _, address in self.collectors():
             channel: ClientChannel | None = None
             try:
-                channel = yield self.client.start(address, query.command, raw=self._raw)
+                channel = yield self.client.start(
+                    address,
+                    query.command,
+                    raw=self._raw,
+                    request_authentication=query.wants_identity,
+                )
                 answer = Answer(
                     channel, self.settings.real("QUERY_TIMEOUT", 60.0), query.command
                 )

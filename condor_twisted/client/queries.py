@@ -45,7 +45,7 @@ _LOCATION: Final[tuple[str, ...]] = (
     attributes.ADDRESS_V1,
     attributes.NAME,
     attributes.MACHINE,
-    "_condor_PrivRemoteAdminCapability",
+    attributes.REMOTE_ADMIN_CAPABILITY,
 )
 _SCHEDD_LOCATION: Final = ("ScheddIpAddr", "CredDIpAddr")
 #: Where a startd is looked for by its host: its name has no ``slot1@``.
@@ -59,10 +59,12 @@ class Query:
     Args:
         command: The command's number.
         ad: The query ad.
+        wants_identity: The answer depends on who asks: prefer to authenticate.
     """
 
     command: int
     ad: WireAd
+    wants_identity: bool = False
 
 
 def make_query(
@@ -119,7 +121,9 @@ def make_query(
     # HTCondor's own clients send attributes in this order.
     ordered = sorted(values, key=lambda name: (len(name), name.lower()))
     return Query(
-        int(command), WireAd.from_pairs({name: values[name] for name in ordered})
+        int(command),
+        WireAd.from_pairs({name: values[name] for name in ordered}),
+        wants_identity=private,
     )
 
 

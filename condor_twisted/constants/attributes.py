@@ -84,6 +84,8 @@ PRIVATE_NAMES: Final = frozenset(
     }
 )
 PRIVATE_PREFIX: Final = "_condor_priv"
+#: By which administrators of the collector get at the daemon.
+REMOTE_ADMIN_CAPABILITY: Final = "_condor_PrivRemoteAdminCapability"
 
 
 def is_private(name: str) -> bool:

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 
 from condor_twisted.classad.ad_kinds import ad_kind, invalidation_ad
 from condor_twisted.classad.expressions import evaluate
-from condor_twisted.classad.wire_ad import ExpressionText, WireAd
+from condor_twisted.classad.wire_ad import ExpressionText, WireAd, format_line
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
 from condor_twisted.daemoncore.daemon_ad import daemon_ad
@@ -153,8 +153,12 @@ class Advertiser:
         self._advertised = (daemon.ad_type, ad.string(attributes.NAME) or "")
         command = ad_kind(daemon.ad_type).update
         assert command is not None, "the daemon's class was asked"
+        capability = daemon.administration.capability()
+        sealed: tuple[bytes, ...] = ()
+        if capability is not None:
+            sealed = (format_line(attributes.REMOTE_ADMIN_CAPABILITY, capability),)
         for collector in self._collectors.values():
-            self._keep(self._send(collector, int(command), ad), collector)
+            self._keep(self._send(collector, int(command), ad, sealed), collector)
 
     def _next_ad(self) -> WireAd:
         """The ad of now; what it says may be that we have to stop."""
@@ -182,18 +186,22 @@ class Advertiser:
 
     @inlineCallbacks
     def _send(
-        self, collector: _Collector, command: int, ad: WireAd
+        self,
+        collector: _Collector,
+        command: int,
+        ad: WireAd,
+        sealed: tuple[bytes, ...] = (),
     ) -> Generator[Deferred[Any], Any, None]:
         daemon, address = self._daemon, collector.address
         opener = daemon.opener
         assert opener is not None, "the daemon serves"
         with_tcp = daemon.settings.boolean("UPDATE_COLLECTOR_WITH_TCP", True)
         if not with_tcp and address.accepts_udp:
-            yield opener.send_datagram(address, command, ad_writer(ad))
+            yield opener.send_datagram(address, command, ad_writer(ad, sealed))
             return
         if collector.connection is None:
             collector.connection = UpdateConnection(opener, address)
-        yield collector.connection.send(command, ad)
+        yield collector.connection.send(command, ad, sealed=sealed)
 
     def _keep(self, sending: Deferred[None], collector: _Collector) -> None:
         """Keep track of an update that is under way."""

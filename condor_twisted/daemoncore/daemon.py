@@ -40,6 +40,7 @@ from twisted.python.components import Componentized
 
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.administration import Administration
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.children.endpoints import found_cookie
@@ -145,7 +146,15 @@ class Daemon(HasRuntime, MultiService):
         self.runtime = Runtime(self)
         #: What begins and ends with the daemon, in this order.
         self.endpoint = Endpoint(self)
-        self.facilities: list[Facility] = [self.runtime, self.endpoint]
+        #: What an ad tells a collector for its administrators.
+        self.administration = Administration(
+            lambda: self.settings, lambda: self.security, self.table.rules
+        )
+        self.facilities: list[Facility] = [
+            self.runtime,
+            self.endpoint,
+            self.administration,
+        ]
         #: What a DaemonCore parent has handed down, if there is one.
         self.inherited: Inherited | None = None
         #: Our name behind a shared port, if somebody gave one.

@@ -10,7 +10,7 @@ Source: ``src/condor_daemon_client/dc_collector.cpp``,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -48,7 +48,7 @@ class UpdateConnection:
 
     @inlineCallbacks
     def send(
-        self, command: int, ad: WireAd, *more: WireAd
+        self, command: int, ad: WireAd, *more: WireAd, sealed: Sequence[bytes] = ()
     ) -> Generator[Deferred[Any], Any, None]:
         """Send one update.
 
@@ -56,6 +56,8 @@ class UpdateConnection:
             command: The command's number.
             ad: The ad.
             more: What follows it: a slot's private ad.
+            sealed: Lines of the ad for the collector alone: they are left out where
+                the connection does not hide them.
 
         Returns:
             A `Deferred` that fires when the update is on its way; with
@@ -73,7 +75,8 @@ class UpdateConnection:
                 self.address, command, raw=self._raw
             )
             writer = channel.writer()
-        for each in (ad, *more):
+        ad_writer(ad, sealed)(writer)
+        for each in more:
             writer.put_ad(each.body, each.secret_lines)
         channel.send_message(writer.end_of_message())
         if command != Command.UPDATE_STARTD_AD_WITH_ACK:
@@ -117,6 +120,18 @@ class UpdateConnection:
             channel.abort()
 
 
-def ad_writer(ad: WireAd) -> Callable[[MessageWriter], object]:
-    """Writes an ad as a command's data."""
-    return lambda writer: writer.put_ad(ad.body, ad.secret_lines)
+def ad_writer(
+    ad: WireAd, sealed: Sequence[bytes] = ()
+) -> Callable[[MessageWriter], object]:
+    """Writes an ad as a command's data.
+
+    Args:
+        ad: The ad.
+        sealed: Lines that it has besides where the message hides them.
+    """
+
+    def write(writer: MessageWriter) -> None:
+        hidden = sealed if writer.hides_secrets else ()
+        writer.put_ad(ad.body, (*ad.secret_lines, *hidden))
+
+    return write

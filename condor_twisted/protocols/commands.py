@@ -210,7 +210,7 @@ class CommandOpener:
 
     def _starts_raw(self, target: _Target, start: CommandStart) -> bool:
         """Whether nobody wants a negotiation, and there is no session either."""
-        if wants_negotiation(self.security.policies):
+        if start.request_authentication or wants_negotiation(self.security.policies):
             return False
         chosen = self.dialling.choose(target.address)
         ip = None if chosen is None else chosen.ip

@@ -18,6 +18,7 @@ from condor_twisted.errors import AuthenticationFailed
 __all__ = [
     "ANONYMOUS_USER",
     "CHILD_USER",
+    "COLLECTOR_SIDE_USER",
     "FAMILY_USER",
     "PARENT_USER",
     "RESERVED_DOMAINS",
@@ -37,6 +38,8 @@ ANONYMOUS_USER: Final = "CONDOR_ANONYMOUS_USER"
 CHILD_USER: Final = "condor@child"
 PARENT_USER: Final = "condor@parent"
 FAMILY_USER: Final = "condor@family"
+#: Who comes with what the collector was told for its administrators.
+COLLECTOR_SIDE_USER: Final = "collector-side@matchsession"
 
 #: Domains that only a pre-shared session, or the one method named for them, gives.
 RESERVED_DOMAINS: Final = frozenset(

@@ -45,6 +45,7 @@ __all__ = [
     "join_family",
     "make_child_session",
     "make_family",
+    "new_claim",
 ]
 
 _FAMILY_METHOD: Final = "FAMILY"
@@ -75,6 +76,7 @@ def import_session(
     permission: Permission = Permission.DAEMON,
     method: str = _FAMILY_METHOD,
     address: str = "",
+    lifetime_seconds: float | None = None,
 ) -> SecuritySession:
     """Keep a session whose secret both sides have, for both directions.
 
@@ -85,6 +87,8 @@ def import_session(
         permission: The level whose policy fills in what the claim does not say.
         method: ``FAMILY`` or ``MATCH``.
         address: The sinful string of the other side, for whose commands it is used.
+        lifetime_seconds: How long it is good, from now on, if the claim says nothing;
+            for ever by default.
 
     Returns:
         The session.
@@ -106,10 +110,11 @@ def import_session(
     left = expires_unix - security.unix_time()
     if expires_unix and left <= 0:
         raise MalformedMessage(f"session {claim} is expired")
+    lifetime = left if expires_unix else lifetime_seconds
     session = SecuritySession(
         id=claim.session_id,
         keys=keys,
-        expires_at=now + left if expires_unix else None,
+        expires_at=None if lifetime is None else now + lifetime,
         lease_seconds=0,
         last_used_at=now,
         user=user,
@@ -174,7 +179,7 @@ def make_family(security: SecurityState) -> ClaimId:
     Returns:
         What every child is told.
     """
-    claim = _new_claim(security, "family:", None)
+    claim = new_claim(security, "family:", None)
     join_family(security, claim)
     return claim
 
@@ -192,7 +197,7 @@ def make_child_session(
         What the child is told.
     """
     commands = ",".join(str(number) for number in valid_commands)
-    claim = _new_claim(security, "", commands)
+    claim = new_claim(security, "", commands)
     import_session(security, claim, CHILD_USER)
     _open_levels(security, _RELATIVE, CHILD_USER)
     return claim
@@ -206,9 +211,16 @@ def forget_child(security: SecurityState, claim: ClaimId) -> None:
         security.authorizer.fill_hole(level, CHILD_USER)
 
 
-def _new_claim(
+def new_claim(
     security: SecurityState, prefix: str, valid_commands: str | None
 ) -> ClaimId:
+    """A new id and secret for a session that somebody is told of.
+
+    Args:
+        security: Whose policy says which ciphers there are.
+        prefix: What the id begins with.
+        valid_commands: The commands that it may be used for here; ``None`` for all.
+    """
     policy = security.policies.of(Permission.DAEMON)
     methods = policy.crypto_methods
     preferred = [each for each in methods if each in _OLD_CIPHERS] or [*methods]

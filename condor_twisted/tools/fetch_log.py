@@ -133,7 +133,7 @@ async def _fetch(options: _Options, locator: DaemonLocator, reactor: Any) -> int
     assert log is not None, "a command line without it is refused"
     kind = kind_named(options.daemon)
     try:
-        daemon = await locator.locate(kind, host, options.address)
+        daemon = await locator.locate(kind, host, options.address, to_administer=True)
     except DaemonNotFound as error:
         warn(f"Couldn't locate daemon on {host}: {error}")
         return FAILED

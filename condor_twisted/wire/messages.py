@@ -113,6 +113,11 @@ class MessageWriter:
         self._secrets = None if encrypted else secrets
         self._parts: list[bytes] = []
 
+    @property
+    def hides_secrets(self) -> bool:
+        """Whether what is put as a secret is encrypted."""
+        return self._encrypted or self._secrets is not None
+
     def put_char(self, value: int) -> None:
         """Append one byte, 0 to 255."""
         if not 0 <= value <= 255:

@@ -111,6 +111,47 @@ class LocatorTests(PoolTestCase):
             locator = self.locator(MINE_ADDRESS_FILE=self.address_file(text))
             self.assertIn("Can't find address", self.missing(locator, "mine"))
 
+    def test_to_administer(self) -> None:
+        """A collector is asked for the right to administer, which is used."""
+        self.collector.ads = [
+            ad_of(
+                Name="x@far.example",
+                MyAddress="<192.0.2.7:7>",
+                _condor_PrivRemoteAdminCapability='admin_1#[ValidCommands="60013";]'
+                + "k" * 64,
+            )
+        ]
+        for to_administer in (False, True):
+            locator = self.locator()
+            search = locator.locate(
+                kind_named("schedd"), "x@far.example", to_administer=to_administer
+            )
+            daemon = self.done(Deferred.fromCoroutine(search))
+            (_, query) = self.collector.queries[-1]
+            asked = query.boolean("SendPrivateAttributes")
+            self.assertIs(asked, True if to_administer else None)
+            security = locator.pool.client.opener.security
+            found = security.outgoing.find("admin_1", security.now())
+            self.assertIs(found is not None, to_administer)
+            self.assertNotIn("kkkk", repr(daemon))
+
+    def test_useless_right_to_administer(self) -> None:
+        """What is no right is told of, and changes nothing else."""
+        self.collector.ads = [
+            ad_of(
+                Name="x@far.example",
+                MyAddress="<192.0.2.7:7>",
+                _condor_PrivRemoteAdminCapability="kkkkkkkk",
+            )
+        ]
+        search = self.locator().locate(
+            kind_named("schedd"), "x@far.example", to_administer=True
+        )
+        daemon = self.done(Deferred.fromCoroutine(search))
+        self.assertEqual(daemon.address, "<192.0.2.7:7>")
+        self.assertEqual(len(self.logged("is of no use")), 1)
+        self.assertEqual(self.logged("kkkk"), [])
+
     def test_own_ad(self) -> None:
         """Without an address file the collector is asked for our own name."""
         self.collector.ads = [ad_of(Name="x@here.example", MyAddress="<1.2.3.4:7>")]

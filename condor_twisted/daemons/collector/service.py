@@ -436,6 +436,7 @@ class Collector(Daemon):
             address=str(self.address),
             update_interval_seconds=self.state.settings.update_interval_seconds,
             further=common_attributes(self),
+            admin_capability=self.administration.capability(),
         )
 
     def _live_statistics(self) -> dict[str, AdValue]:

@@ -78,7 +78,10 @@ class RemoteConfigVal:
         kind = kind_named(options.daemon or "master")
         try:
             self._daemon = await self._locator.locate(
-                kind, options.name, options.address
+                kind,
+                options.name,
+                options.address,
+                to_administer=not options.evaluate,
             )
         except DaemonNotFound:
             warn(

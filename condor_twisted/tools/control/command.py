@@ -135,7 +135,7 @@ class Controller:
             )
             return False
         try:
-            daemon = await self._locator.locate(action.target)
+            daemon = await self._locator.locate(action.target, to_administer=True)
         except DaemonNotFound:
             if action.lenient:
                 return True
@@ -171,7 +171,9 @@ class Controller:
             warn("Unrecognized daemon type while resolving names")
             return None
         try:
-            ads: list[WireAd] = await self._locator.pool.query(ad_type, constraint)
+            ads: list[WireAd] = await self._locator.pool.query(
+                ad_type, constraint, private=True
+            )
         except (CommandRefused, LocalProtocolError) as error:
             warn(f"{error}\nERROR: can't connect to local collector")
             return None
@@ -223,6 +225,7 @@ class Controller:
         if (daemon.address, number) in self._called:
             return
         self._called.add((daemon.address, number))
+        self._locator.use_capability(daemon)
         title = title_of(self._options, number)
         try:
             channel = await self._locator.pool.client.start(daemon.address, number)

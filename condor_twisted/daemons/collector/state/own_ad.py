@@ -162,6 +162,6 @@ def build_own_ad(
     builder.update(facts.further)
     builder.update(totals)
     if facts.admin_capability is not None:
-        builder.set_secret("_condor_PrivRemoteAdminCapability", facts.admin_capability)
+        builder.set_secret(attributes.REMOTE_ADMIN_CAPABILITY, facts.admin_capability)
     ad = builder.build()
     return EncodedAd(len(ad), ad.body, ad.secret_lines)
