@@ -76,7 +76,8 @@ def read_process(process_id: int, proc: str = _PROC) -> DaemonProcess | None:
 def startd_processes(proc: str = _PROC) -> list[int]:
     """The numbers of all startds that run."""
     found: list[int] = []
-    for entry in sorted(filter(str.isdigit, os.listdir(proc)), key=int):
+    numbers = [each for each in os.listdir(proc) if each.isascii() and each.isdigit()]
+    for entry in sorted(numbers, key=int):
         try:
             with open(os.path.join(proc, entry, "cmdline"), "rb") as file:
                 program = file.read(4096).split(b"\0", 1)[0]
@@ -97,7 +98,7 @@ def _variables(process_id: int, proc: str) -> Mapping[str, str]:
 def _starter_of(variables: Mapping[str, str]) -> int | None:
     """The starter of a job, as the job's environment names it."""
     number = variables.get("CONDOR_STARTER_PID", "")
-    if number.isdecimal() and number.isascii():
+    if number.isascii() and number.isdigit():
         return int(number)
     scratch = _SCRATCH.search(variables.get("_CONDOR_SCRATCH_DIR", ""))
     return None if scratch is None else int(scratch[1])
