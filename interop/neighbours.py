@@ -60,6 +60,7 @@ _NOT_SETTABLE_ANY_MORE = """
 ENABLE_RUNTIME_CONFIG = False
 ENABLE_PERSISTENT_CONFIG = False
 """
+_TYPES = frozenset({"Collector", "DaemonMaster", "Generic", "Machine", "StartD"})
 _MADE = "Successfully set"
 _REFUSED = "failed."
 #: What the ads of both daemons tell in the same way.
@@ -179,8 +180,8 @@ class _Neighbours:
             self._same_daemons(f"who {question}", startd, skeleton)
             self._check(f"who {question} lists both", bool(startd and skeleton))
         self._await(
-            "both are in the collector",
-            lambda: {"Generic", "StartD", "Machine"} <= set(self._types()),
+            "both are in the collector, as everybody is",
+            lambda: set(self._types()) >= _TYPES,
         )
         self._same_tools("status -any", *self._by_both("status", ("-any",)))
         is_this = 'MyAddress == "{address}" && SlotID is undefined'
