@@ -262,7 +262,8 @@ class _Neighbours:
                 real, ours = self._by_both("fetch-log", words, daemon)
                 label = self._label(title, daemon)
                 check_same_log(self._report, label, real, ours)
-                self._check(f"{title} comes", bool(real.output) is comes, _text(real))
+                what = f"{title} {'comes' if comes else 'does not come'}"
+                self._check(what, bool(real.output) is comes, _text(real))
                 came.append(f"{real.exit_code}\n{real.errors}")
             self._same_daemons(title, *came)
 
@@ -313,6 +314,11 @@ class _Neighbours:
         killed = re.findall(r".*(?:died due to signal|Sent SIGKILL).*", log)
         by = "ours" if ours else "the real one"
         self._check(f"off -master by {by} ends all", ended and not killed, log[-1500:])
+        # Only our tool says by its exit code that there is no master.
+        real, mine = self._by_both("who", ("-quick",))
+        label = f"{self._pool.title}: who -quick when all have ended"
+        check_same(self._report, label, real.output, mine.output)
+        self._check("who -quick says so", "Exited with code=0" in real.output)
 
     # What the tools say.
 

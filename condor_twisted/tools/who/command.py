@@ -146,12 +146,11 @@ class Who:
             warn("no master has written a log here")
             return FAILED
         if master.address is None or not master.is_running:
-            self._print_ad(
-                {
-                    "MASTER": "Exited",
-                    "MASTER_ExitCode": master.exit_status or 0,
-                    "MASTER_PID": master.pid or 0,
-                }
+            # Differs from HTCondor, which ends with 0 then: scripts want to know.
+            status = "" if master.exit_status is None else master.exit_status
+            sys.stdout.write(
+                f"\nMaster {master.address or 'NULL'} pid={master.pid or 0} "
+                f"Exited with code={status}\n"
             )
             return FAILED
         try:
@@ -196,10 +195,6 @@ class Who:
         sys.stdout.flush()
         sys.stdout.buffer.write(to_bytes(text))
         sys.stdout.buffer.flush()
-
-    @staticmethod
-    def _print_ad(values: dict[str, AdValue]) -> None:
-        sys.stdout.write(_long(WireAd.from_pairs(values)) + "\n")
 
     async def _show_daemons(self, directory: str, traces: list[DaemonTrace]) -> None:
         """A row for each daemon: whether it answers, and where it is."""

@@ -251,7 +251,10 @@ class WhoTests(ToolTestCase):
         """A master that has ended, or never began."""
         self.write("MasterLog", "MASTER", EXIT)
         self.assertEqual(self.who("-quick"), 1)
-        self.assertIn("MASTER_ExitCode = 99", self.out.text)
+        self.assertEqual(
+            self.out.text,
+            f"\nMaster {self.collector.address} pid=7 Exited with code=99\n",
+        )
         (self.directory / "MasterLog").unlink()
         self.assertEqual(self.who("-quick"), 1)
         self.assertIn("no master has written a log", self.err.text)
