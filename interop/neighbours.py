@@ -60,6 +60,7 @@ _NOT_SETTABLE_ANY_MORE = """
 ENABLE_RUNTIME_CONFIG = False
 ENABLE_PERSISTENT_CONFIG = False
 """
+_TYPES = frozenset({"Collector", "DaemonMaster", "Generic", "Machine", "StartD"})
 _MADE = "Successfully set"
 _REFUSED = "failed."
 #: What the ads of both daemons tell in the same way.
@@ -179,8 +180,8 @@ class _Neighbours:
             self._same_daemons(f"who {question}", startd, skeleton)
             self._check(f"who {question} lists both", bool(startd and skeleton))
         self._await(
-            "both are in the collector",
-            lambda: {"Generic", "StartD", "Machine"} <= set(self._types()),
+            "both are in the collector, as everybody is",
+            lambda: set(self._types()) >= _TYPES,
         )
         self._same_tools("status -any", *self._by_both("status", ("-any",)))
         is_this = 'MyAddress == "{address}" && SlotID is undefined'
@@ -261,7 +262,8 @@ class _Neighbours:
                 real, ours = self._by_both("fetch-log", words, daemon)
                 label = self._label(title, daemon)
                 check_same_log(self._report, label, real, ours)
-                self._check(f"{title} comes", bool(real.output) is comes, _text(real))
+                what = f"{title} {'comes' if comes else 'does not come'}"
+                self._check(what, bool(real.output) is comes, _text(real))
                 came.append(f"{real.exit_code}\n{real.errors}")
             self._same_daemons(title, *came)
 
@@ -312,6 +314,11 @@ class _Neighbours:
         killed = re.findall(r".*(?:died due to signal|Sent SIGKILL).*", log)
         by = "ours" if ours else "the real one"
         self._check(f"off -master by {by} ends all", ended and not killed, log[-1500:])
+        # Only our tool says by its exit code that there is no master.
+        real, mine = self._by_both("who", ("-quick",))
+        label = f"{self._pool.title}: who -quick when all have ended"
+        check_same(self._report, label, real.output, mine.output)
+        self._check("who -quick says so", "Exited with code=0" in real.output)
 
     # What the tools say.
 

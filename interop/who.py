@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from pathlib import Path
 
 from interop.chroots import SUITES
 from interop.configurations import check_same
+from interop.errors import InteropError
 from interop.peers import our_environment, our_tool_command
 from interop.report import Report
 from interop.sandbox import Result, Sandbox, wait_until
@@ -19,6 +22,16 @@ _ASKED: tuple[tuple[str, ...], ...] = (
     ("-daemons",),
     ("-quick",),
     ("-wait-for-ready:5", "IsReady"),
+    ("-quick", "-af:h", "MASTER_PID", "IsReady", "NoSuch"),
+    ("-quick", "-format", "%d daemons\\n", "NumDaemons"),
+    ("-quick", "-daemons"),
+)
+#: Only where jobs are listed: columns instead of the table.
+_OF_JOBS: tuple[tuple[str, ...], ...] = (
+    ("-af", "JobId", "Cpus", "NoSuch"),
+    ("-af:lh", "JobId", "Cpus + 1", "State"),
+    ("-format", "%s runs\\n", "JobId"),
+    ("-constraint", "Cpus > 100", "-af", "JobId"),
 )
 # Our tool has processes of another namespace around it: it cannot look at the job's.
 # A second may pass between the two tools, and the real one shows of a process that
@@ -37,13 +50,9 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
     environment = {"CONDOR_CONFIG": str(config)}
     # Ours lists jobs as 25.14 does; 23.9 has other columns, and finds no job here.
     lists_jobs = sandbox.root.name == SUITES[0]
-    for words in _ASKED if lists_jobs else _ASKED[1:]:
+    for words in (*_ASKED, *_OF_JOBS) if lists_jobs else _ASKED[1:]:
         real = _ask_real(sandbox, words, environment)
-        ours = sandbox.run(
-            [*our_tool_command("who"), *words],
-            environment={**our_environment(), **environment},
-            beside=True,
-        )
+        ours = _ask_ours(sandbox, words, environment)
         label = f"who {' '.join(words)}".rstrip()
         report.check(
             f"{label}: exit code",
@@ -51,6 +60,47 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
             f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
         )
         check_same(report, label, *(_plain(each.output) for each in (real, ours)))
+    if lists_jobs:
+        for program in ("condor_startd", "condor_starter"):
+            _check_process(sandbox, program, environment, report)
+
+
+def _check_process(
+    sandbox: Sandbox, program: str, environment: dict[str, str], report: Report
+) -> None:
+    """Have both tools find the startd by a process; its numbers differ for them."""
+    here, there = _process(sandbox, program)
+    asked = ("-af", "JobId", "State")
+    real = _ask_real(sandbox, ("-pid", there, *asked), environment)
+    ours = _ask_ours(sandbox, ("-pid", here, *asked), environment)
+    label = f"who -pid of a {program} {' '.join(asked)}"
+    check_same(report, label, real.output, ours.output)
+    report.check(f"{label}: a job", "Claimed" in ours.output, f"{ours}\n{real}")
+
+
+def _process(sandbox: Sandbox, program: str) -> tuple[str, str]:
+    """A process of the sandbox that runs a program: its number here, and in there."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            root = os.readlink(status.with_name("root"))
+            lines = status.read_text().splitlines()
+            facts = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            numbers = facts["NSpid"].split()
+            variables = status.with_name("environ").read_text()
+            is_inside = root == str(sandbox.root) and str(sandbox.work) in variables
+            if is_inside and facts["Name"] == program[:15]:
+                return numbers[0], numbers[-1]
+    raise InteropError(f"no {program} runs")
+
+
+def _ask_ours(
+    sandbox: Sandbox, words: tuple[str, ...], environment: dict[str, str]
+) -> Result:
+    return sandbox.run(
+        [*our_tool_command("who"), *words],
+        environment={**our_environment(), **environment},
+        beside=True,
+    )
 
 
 def _ask_real(

@@ -9,7 +9,7 @@ Source: config.cpp, lookup_macro and insert_macro.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from condor_twisted.config.defaults import (
@@ -92,6 +92,10 @@ class Definitions:
         surroundings: The world that macros see.
         with_defaults: Whether the compiled-in defaults stand behind.
         keep_defaults: Store a value that equals the compiled-in default, too.
+
+    Attributes:
+        replaced: Is told of each assignment of a name that has been given a value
+            before: the name, and what it had.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class Definitions:
         self.prefixes = tuple(each for each in (local_name, subsystem) if each)
         #: Where text was read from, in order.
         self.sources: dict[str, None] = {}
+        self.replaced: Callable[[str, Definition], object] | None = None
         self._table: dict[str, Definition] = {}
 
     def __iter__(self) -> Iterator[Definition]:
@@ -196,6 +201,8 @@ class Definitions:
                 and same_value(default.value, value)
             ):
                 return
+        if present is not None and self.replaced is not None:
+            self.replaced(name, present)
         self.sources.setdefault(origin.source)
         spelling = name if present is None else present.name
         self._table[key] = Definition(spelling, value, origin)

@@ -21,7 +21,6 @@ __all__ = [
     "is_secret",
     "names_by_source",
     "names_of",
-    "summary_text",
     "verbose_text",
 ]
 
@@ -103,19 +102,12 @@ def names_of(settings: Settings) -> list[str]:
     return [name for _, name in sorted(names.items())]
 
 
-def names_by_source(
-    settings: Settings, *, by_offset: bool = True
-) -> list[tuple[str, list[str]]]:
+def names_by_source(settings: Settings) -> list[tuple[str, list[str]]]:
     """The configured names, by source and in the order of its lines.
 
     Sources come in the order in which they were read; what counts more than files,
     the environment and what was set from afar, comes last. What equals the
-    compiled-in default is left out.
-
-    Args:
-        settings: The configuration.
-        by_offset: Whether names of one template keep its order; else that of the
-            alphabet.
+    compiled-in default is left out. Names of one template keep its order.
     """
     found: dict[str, list[Definition]] = {each: [] for each in settings.sources()}
     for definition in settings:
@@ -125,7 +117,7 @@ def names_by_source(
     def place(definition: Definition) -> tuple[int, int, str]:
         origin = definition.origin
         offset = (origin.metaknob or "").rpartition("+")[2]
-        counted = int(offset) if by_offset and offset else 0
+        counted = int(offset) if offset else 0
         return (origin.line or 0, counted, definition.name.lower())
 
     late = [each for each in _LATE_SOURCES if each in found]
@@ -135,44 +127,6 @@ def names_by_source(
         for source in order
         if found[source]
     ]
-
-
-def summary_text(
-    settings: Settings,
-    version: str,
-    *,
-    detected: bool = False,
-    obsolete_names: frozenset[str] = frozenset(),
-    obsolete_settings: frozenset[str] = frozenset(),
-) -> str:
-    """What files and environment set: ``condor_config_val -summary``.
-
-    Args:
-        settings: A configuration that was read with its defaults kept.
-        version: Whose summary it is, for the first line.
-        detected: Show what was found out about the host, too.
-        obsolete_names: Names to leave out, in upper case.
-        obsolete_settings: ``NAME=VALUE`` to leave out.
-    """
-    text = ""
-    for source, names in names_by_source(settings, by_offset=False):
-        if source == "<Detected>" and not detected:
-            continue
-        lines = ""
-        for name in names:
-            found = settings.exactly(name)
-            assert found is not None, f"{name} was listed"
-            entry = settings.default_of(name)
-            if not found.value and entry is not None and not entry.value:
-                continue
-            setting = f"{name.upper()}={found.value}"
-            if source.startswith("<") or not (
-                name.upper() in obsolete_names or setting in obsolete_settings
-            ):
-                lines += assignment_text(found.name, found.value) + "\n"
-        if lines:
-            text += f"\n#\n# from {source}\n#\n{lines}"
-    return text and f"# condor_config_val {version}\n{text}"
 
 
 def _dumped(

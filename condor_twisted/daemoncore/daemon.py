@@ -575,6 +575,11 @@ class Daemon(HasRuntime, MultiService):
         elif not self._shutdown.is_under_way:
             self.stop_gracefully()
 
+    @property
+    def is_shutting_down(self) -> bool:
+        """Whether what is under way is being finished or given up."""
+        return self._shutdown.is_under_way
+
     def stop_gracefully(self) -> None:
         """Stop after what is under way; asked again while that lasts, stop fast."""
         if self.ports is not None:

@@ -12,7 +12,8 @@ Layout:
     ``ReadyRequirements`` (expression), all optional. Answer: an ad; of each daemon
     ``NAME`` (``Startup``, ``Alive`` or ``Hung``), ``NAME_PID``, ``NAME_State`` as it
     said, and ``NAME_Addr`` if wanted; ``NumDaemons NumAlive NumStartup NumHung NumHold
-    NumDead``; ``IsReady``; ``Error`` if the condition has no sense.
+    NumDead``; ``IsReady``; ``InShutdownMode`` while we end; ``Error`` if the condition
+    has no sense.
 
 Source: ``src/condor_master.V6/master.cpp: ready_command_handler``;
 ``src/condor_master.V6/masterDaemon.cpp: Daemons::QueryReady, InitDaemonReadyAd,
@@ -210,6 +211,8 @@ class Readiness:
         for state, count in counts.items():
             ad[f"Num{state}"] = count
         ad["NumHold"] = ad["NumDead"] = 0  # whoever is not there is not ours
+        if daemon.is_shutting_down:
+            ad["InShutdownMode"] = "Exit"
         ad["IsReady"] = not counts["Startup"] and not counts["Hung"]
         return ad
 

@@ -30,7 +30,7 @@ from typing import Final, Protocol
 
 from condor_twisted.config.arithmetic import Evaluate
 from condor_twisted.config.conditions import evaluate_condition
-from condor_twisted.config.definitions import Definitions, Origin
+from condor_twisted.config.definitions import Definition, Definitions, Origin
 from condor_twisted.config.language import ConfigurationParser
 from condor_twisted.config.listing import describe_settings
 from condor_twisted.config.settings import Settings
@@ -109,6 +109,8 @@ class ConfigurationRequest:
         search_order: Where to look when nothing names a file.
         keep_defaults: Keep assignments that equal the compiled-in default.
         checked: Refuse values that make no sense; who only shows them need not.
+        replaced: Is told of each assignment that replaces another one; see
+            `Definitions.replaced`.
     """
 
     subsystem: str
@@ -122,6 +124,7 @@ class ConfigurationRequest:
     search_order: tuple[str, ...] = SEARCH_ORDER
     keep_defaults: bool = False
     checked: bool = True
+    replaced: Callable[[str, Definition], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class _Reading:
             ),
             keep_defaults=request.keep_defaults,
         )
+        self._definitions.replaced = request.replaced
         self._parser = ConfigurationParser(self._definitions, self._sources)
         self._files: list[str] = []
 

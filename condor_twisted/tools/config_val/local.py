@@ -6,16 +6,23 @@ Source: ``src/condor_tools/config_val.cpp: main, do_write_config``.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Final
 
+from condor_twisted.config.definitions import Definition
 from condor_twisted.config.listing import (
     dump_text,
-    summary_text,
     verbose_text,
 )
 from condor_twisted.config.metaknobs import compiled_in_metaknobs
 from condor_twisted.config.settings import Settings
+from condor_twisted.config.writing import (
+    NOTHING_OBSOLETE,
+    Obsolete,
+    WritingOptions,
+    written_text,
+)
 from condor_twisted.daemoncore.configuration.reading import (
     Configuration,
     ConfigurationRequest,
@@ -23,7 +30,7 @@ from condor_twisted.daemoncore.configuration.reading import (
 )
 from condor_twisted.tools.config_val.options import USE, ConfigValOptions
 from condor_twisted.tools.config_val.templates import show_template
-from condor_twisted.tools.running import DONE, FAILED, warn
+from condor_twisted.tools.running import DONE, FAILED, MISUSED, warn
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 
 __all__ = ["read_local", "show_local"]
@@ -43,8 +50,9 @@ def read_local(options: ConfigValOptions) -> Configuration:
         options.local_name,
         file=options.file,
         embedded=False,
-        keep_defaults=options.summary,
+        keep_defaults=options.summary or options.written_file is not None,
         checked=False,
+        replaced=_Trace(options).replaced if options.trace else None,
     )
     configuration = read_configuration(request)
     for warning in configuration.warnings:
@@ -66,16 +74,10 @@ def show_local(options: ConfigValOptions) -> int:
     if options.sources:
         _show_sources(configuration)
     out = sys.stdout
-    if options.summary:
-        out.write(
-            summary_text(
-                settings,
-                ANNOUNCED_VERSION,
-                detected=options.detected,
-                **_obsolete(),
-            )
-        )
-        if not options.words:
+    if options.summary or options.written_file is not None:
+        if not _write(options, settings):
+            return MISUSED
+        if not options.words and not options.dump:
             return DONE
     if options.dump:
         out.write(
@@ -96,7 +98,57 @@ def show_local(options: ConfigValOptions) -> int:
     return FAILED if missing else DONE
 
 
-def _obsolete() -> dict[str, frozenset[str]]:
+def _write(options: ConfigValOptions, settings: Settings) -> bool:
+    """Write the configuration, or a summary of it; whether that could be done."""
+    writing = options.writing
+    if options.summary:
+        writing = WritingOptions(detected=options.detected)
+    is_upgraded = options.summary or options.without_obsolete
+    text = written_text(
+        settings, writing, _obsolete() if is_upgraded else NOTHING_OBSOLETE
+    )
+    if options.summary:
+        text = text and f"# condor_config_val {ANNOUNCED_VERSION}\n{text}"
+    if options.written_file in (None, "-"):
+        sys.stdout.write(text)
+        return True
+    assert options.written_file is not None, "it is a file's name"
+    try:
+        with open(options.written_file, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        warn(
+            f"Failed to create configuration file {options.written_file}.\n"
+            f"{error.strerror or error}"
+        )
+        return False
+    return True
+
+
+class _Trace:
+    """Prints the values that others have replaced, of the names that are asked for."""
+
+    def __init__(self, options: ConfigValOptions) -> None:
+        self._names = {word.lower() for word in options.words}
+        self._patterns: list[re.Pattern[str]] = []
+        for word in options.words if options.dump else []:
+            try:
+                self._patterns.append(re.compile(word, re.IGNORECASE))
+            except re.error as error:
+                warn(f"warning: {word!r} is no pattern to trace: {error}")
+
+    def replaced(self, name: str, before: Definition) -> None:
+        """A name got another value."""
+        if name.lower() in self._names or any(
+            pattern.search(name) for pattern in self._patterns
+        ):
+            sys.stdout.write(
+                f" # trace: {name}\n  # was: {before.value}\n"
+                f"  # set at: {before.origin}\n"
+            )
+
+
+def _obsolete() -> Obsolete:
     """What a summary leaves out: old names, and old defaults of others."""
     table = compiled_in_metaknobs()
     lines: dict[bool, set[str]] = {False: set(), True: set()}
@@ -107,10 +159,9 @@ def _obsolete() -> dict[str, frozenset[str]]:
                 lines[with_value].update(
                     each.strip() for each in template.text.split("\n") if each.strip()
                 )
-    return {
-        "obsolete_names": frozenset(each.upper() for each in lines[False]),
-        "obsolete_settings": frozenset(lines[True]),
-    }
+    return Obsolete(
+        frozenset(each.upper() for each in lines[False]), frozenset(lines[True])
+    )
 
 
 def _show(options: ConfigValOptions, settings: Settings, word: str) -> bool:

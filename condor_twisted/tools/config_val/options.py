@@ -6,9 +6,11 @@ Source: ``src/condor_tools/config_val.cpp: main``.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from condor_twisted.config.writing import WritingOptions
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
@@ -49,6 +51,8 @@ _OPTIONS: Final = (
     Option("unused", 4),
     Option("used", 2),
     Option("summary", 3, detail=True),
+    Option("writeconfig", 3, detail=True, values=("a file",)),
+    Option("trace", 2),
     Option("root-config", 4, values=("a file",)),
     Option("debug", 2, detail=True),
     Option("help", 2),
@@ -59,8 +63,35 @@ _EDITS: Final = frozenset({"set", "unset", "rset", "runset"})
 _FLAGS: Final = frozenset(
     {
         *("mixedcase", "raw", "default", "dump", "stats", "expanded"),
-        *("evaluate", "used", "unused", "help", "version"),
+        *("evaluate", "used", "unused", "trace", "help", "version"),
     }
+)
+#: What ``-writeconfig`` knows, and how many letters of each are enough.
+_WRITING_WORDS: Final = {
+    "comment": 3,
+    "default": 3,
+    "matches_default": 5,
+    "detected": 3,
+    "environment": 3,
+    "only": 4,
+    "file": 4,
+    "duplicate": 3,
+    "source": 3,
+    "sort": 3,
+    "upgrade": 3,
+}
+_WRITING_FLAGS: Final = {
+    "default": "defaults",
+    "matches_default": "matching",
+    "detected": "detected",
+    "environment": "environment",
+    "only": "only",
+    "duplicate": "duplicates",
+    "source": "origins",
+    "sort": "by_name",
+}
+_WRITTEN_AS_COMMENTS: Final = frozenset(
+    {"default", "matches_default", "detected", "environment"}
 )
 _TEXTS: Final = {
     "name": "name",
@@ -85,6 +116,7 @@ What is shown of each name; its value by default:
                        raw, or -expanded, or -default, and with -verbose all of it
   -summary[:detected]  what files and environment set
   -macro[:path]        NAME is a text, whose macros are expanded
+  -trace               each value that a later one has replaced, too
   -used, -unused       only what the daemon has used, or has not (with -dump)
   -stats               how large a daemon's configuration is
 
@@ -92,6 +124,12 @@ The configuration of this host:
   -config FILE, -root-config FILE
                        instead of CONDOR_CONFIG and the usual files
   -config              says which files there are
+  -writeconfig[:WHAT,...] FILE
+                       writes it to a file, or - for standard output; WHAT is what the
+                       file has: file, environment, default, detected,
+                       matches_default (what was set to its default); only these;
+                       duplicate, upgrade (nothing obsolete), source, sort; comment
+                       makes comments of what is named behind it
   -subsystem NAME      as this daemon reads it; TOOL by default
   -local-name NAME     and by this name
 
@@ -129,6 +167,12 @@ class ConfigValOptions:
     use_counts: bool = False
     summary: bool = False
     detected: bool = False
+    trace: bool = False
+    #: Where the configuration is written; ``-`` for standard output.
+    written_file: str | None = None
+    writing: WritingOptions = field(default_factory=WritingOptions)
+    #: What is written without names and values that are obsolete.
+    without_obsolete: bool = False
     macro: bool = False
     macro_path: bool = False
     mixedcase: bool = False
@@ -215,6 +259,9 @@ def _apply(
     elif name == "summary":
         options.summary = True
         options.detected = bool(detail) and "detected".startswith(detail or "")
+    elif name == "writeconfig":
+        options.written_file = values[0]
+        _apply_writing(options, detail)
     elif name == "macro":
         options.macro = True
         options.macro_path = detail is not None and detail.startswith("path")
@@ -231,15 +278,55 @@ def _apply_verbose(options: ConfigValOptions, detail: str) -> None:
             raise UsageError(f"-verbose:{word} is not available here")
 
 
+def _apply_writing(options: ConfigValOptions, detail: str | None) -> None:
+    if detail is None:
+        options.writing = WritingOptions(matching=True, comment_matching=True)
+        return
+    flags: dict[str, bool] = {}
+    as_comments = False
+    for word in re.split("[:,]", detail):
+        name = next(
+            (
+                name
+                for name, least in _WRITING_WORDS.items()
+                if len(word) >= least and name.startswith(word)
+            ),
+            None,
+        )
+        if name == "comment":
+            as_comments = True
+        elif name == "file":
+            flags["only"] = False
+        elif name == "upgrade":
+            options.without_obsolete = True
+        elif name is not None:
+            flag = _WRITING_FLAGS[name]
+            flags[flag] = True
+            if as_comments and name in _WRITTEN_AS_COMMENTS:
+                flags[f"comment_{flag}"] = True
+        elif word:
+            raise UsageError(f"-writeconfig:{word} is not available")
+    options.writing = WritingOptions(**flags)
+
+
 def _check(options: ConfigValOptions) -> None:
     if options.verbose and options.default:
         raise UsageError("-default cannot be used with -verbose")
+    if options.summary and options.written_file is not None:
+        raise UsageError("-writeconfig cannot be used with -summary")
     if options.help or options.version:
         return
+    if options.written_file is not None and options.is_remote:
+        raise UsageError("-writeconfig is for the configuration of this host")
     if options.pool is not None and options.name is None and options.address is None:
         raise UsageError("you must specify -name with -pool")
     nothing = not options.words
-    if nothing and (options.sources or options.summary or options.dump):
+    if nothing and (
+        options.sources
+        or options.summary
+        or options.dump
+        or options.written_file is not None
+    ):
         return
     if nothing and not (options.stats and options.is_remote):
         raise UsageError("nothing to show")

@@ -15,7 +15,12 @@ from condor_twisted.tools.status.printf import PrintfFormat
 from condor_twisted.tools.status.renderers import JOB_ID
 from condor_twisted.tools.status.text import from_value
 
-__all__ = ["autoformat_columns", "format_column", "require_expression"]
+__all__ = [
+    "autoformat_columns",
+    "format_column",
+    "require_expression",
+    "take_attributes",
+]
 
 
 def require_expression(text: str) -> None:
@@ -47,6 +52,31 @@ def format_column(mask: PrintMask, text: str, attribute: str) -> None:
     mask.columns.append(
         Column(attribute, width=printf.width, left=printf.left, printf=printf)
     )
+
+
+def take_attributes(
+    arguments: list[str], start: int, argument: str
+) -> tuple[list[str], int]:
+    """What stands behind ``-af``.
+
+    Args:
+        arguments: The command line.
+        start: Where its attributes begin.
+        argument: How it was spelled.
+
+    Returns:
+        The attributes, and where the command line goes on; a lone dash ends them.
+
+    Raises:
+        UsageError: There is none.
+    """
+    end = start
+    while end < len(arguments) and not arguments[end].startswith("-"):
+        end += 1
+    attributes = arguments[start:end]
+    if not attributes:
+        raise UsageError(f"{argument} needs at least one attribute")
+    return attributes, end + (arguments[end : end + 1] == ["-"])
 
 
 def autoformat_columns(mask: PrintMask, letters: str, attributes: list[str]) -> None:

@@ -20,6 +20,7 @@ from condor_twisted.tools.status.autoformat import (
     autoformat_columns,
     format_column,
     require_expression,
+    take_attributes,
 )
 from condor_twisted.tools.status.modes import Choice
 from condor_twisted.tools.status.print_mask import PrintMask
@@ -312,15 +313,8 @@ class _Parser:
         self._explicit("custom", argument)
 
     def _autoformat(self, match: Match, values: tuple[str, ...], argument: str) -> None:
-        start = self._at + 1
-        end = start
-        while end < len(self._arguments) and not self._arguments[end].startswith("-"):
-            end += 1
-        attributes = self._arguments[start:end]
-        if not attributes:
-            raise UsageError(f"{argument} needs at least one attribute")
-        # A lone dash ends the list.
-        self._at = end if self._arguments[end : end + 1] == ["-"] else end - 1
+        attributes, following = take_attributes(self._arguments, self._at + 1, argument)
+        self._at = following - 1
         autoformat_columns(self._options.mask, match.detail or "", attributes)
         self._explicit("custom", argument)
 

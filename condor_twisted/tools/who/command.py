@@ -8,61 +8,35 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
+import time
 from typing import Any, Final
 
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.task import deferLater
 
 from condor_twisted.classad.ad_printing import long_ad, shown_names
-from condor_twisted.classad.expressions import check_expression
 from condor_twisted.classad.wire_ad import AdValue, ExpressionText, WireAd
 from condor_twisted.client import CommandClient, Pool
 from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
-from condor_twisted.errors import CondorTwistedError, MalformedMessage
-from condor_twisted.tools.option_table import (
-    Option,
-    UsageError,
-    read_arguments,
+from condor_twisted.errors import (
+    CondorTwistedError,
+    DaemonNotFound,
+    MalformedMessage,
 )
 from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
-from condor_twisted.tools.who.logs import DaemonTrace, scan_logs
+from condor_twisted.tools.status.rows import Row
+from condor_twisted.tools.status.text import to_bytes
+from condor_twisted.tools.who.logs import DaemonTrace, job_processes, scan_logs
+from condor_twisted.tools.who.options import USAGE, WhoOptions, parse_options
+from condor_twisted.tools.who.processes import read_process, startd_processes
 from condor_twisted.wire.shared_port import OWN_ENDPOINT
 from condor_twisted.wire.sinful import SinfulAddress
 
-__all__ = ["Who", "main", "parse_options"]
+__all__ = ["Who", "main"]
 
 _FAILURES: Final = (CondorTwistedError, ConnectError, DNSLookupError)
-_OPTIONS: Final = (
-    Option("help", 1),
-    Option("version", 3),
-    Option("verbose", 1),
-    Option("debug", 1, detail=True),
-    Option("daemons", 3),
-    Option("quickdaemons", 4),
-    Option("wait-for-ready", 4, detail=True, values=("an expression",)),
-    Option("address", 4, values=("an address",)),
-    Option("logdir", 3, values=("a directory",)),
-    Option("long", 1),
-    Option("wide", 1),
-)
-_USAGE: Final = """\
-Usage: condor-twisted who [OPTIONS]
-
-Without options: the jobs that run on this host.
-  -long                whole ads of their slots
-  -address ADDRESS     ask the startd at this sinful string
-  -logdir DIR          look for daemons in the logs of this directory, instead of LOG
-  -verbose             say which logs there are, too
-
-  -daemons             the daemons of this host; with -quick without asking them
-  -quick               what the master says of its daemons
-  -wait-for-ready[:SECONDS] EXPR
-                       the same, once this is true of it: 'IsReady', 'STARTD_State ==
-                       "Ready"', ...; a master that is not there yet is waited for
-"""
 _HEADINGS: Final = ("OWNER", "CLIENT", "SLOT", "JOB", "  RUNTIME", "PID", "JOB_DIR")
 _DAEMON_HEADINGS: Final[tuple[str, ...]] = (
     *("Daemon", "Alive", "PID", "PPID", "Exit", "Addr", "Executable"),
@@ -77,59 +51,6 @@ _LOOK_EVERY_SECONDS: Final = 1.0
 _MASTER_THIRDS: Final = 2
 
 
-@dataclass(slots=True)
-class WhoOptions:
-    """A command line."""
-
-    daemons: bool = False
-    quick: bool = False
-    requirements: str | None = None
-    wait_seconds: int = 0
-    address: str | None = None
-    directories: list[str] = field(default_factory=list)
-    long: bool = False
-    verbose: bool = False
-    help: bool = False
-    version: bool = False
-
-
-def parse_options(arguments: list[str]) -> WhoOptions:
-    """Read a command line.
-
-    Raises:
-        UsageError: It cannot be understood.
-    """
-    options = WhoOptions()
-    for argument, match, values in read_arguments(arguments, _OPTIONS):
-        if match is None:
-            raise UsageError(f"{argument} is not a valid argument")
-        name = match.option.name
-        if name == "quickdaemons":
-            options.quick = True
-        elif name == "wait-for-ready":
-            options.quick = True
-            options.requirements = values[0]
-            options.wait_seconds = _seconds(match.detail)
-        elif name == "address":
-            options.address = values[0]
-        elif name == "logdir":
-            options.directories.append(values[0])
-        elif name not in ("debug", "wide"):
-            setattr(options, name, True)
-    requirements = options.requirements
-    if requirements is not None and not check_expression(requirements.encode()):
-        raise UsageError(f"{requirements!r} is not an expression")
-    return options
-
-
-def _seconds(detail: str | None) -> int:
-    if detail is None:
-        return 0
-    if not (detail.isascii() and detail.isdigit()) or len(detail) > 6:
-        raise UsageError(f"-wait-for-ready:{detail}: not a number of seconds")
-    return int(detail)
-
-
 def main(arguments: list[str]) -> int:
     """Run the command.
 
@@ -141,7 +62,7 @@ def main(arguments: list[str]) -> int:
     """
     return begin(
         lambda: parse_options(arguments),
-        _USAGE,
+        USAGE,
         lambda options: run(
             lambda reactor: Who(options, read_tool_settings(), reactor).run()
         ),
@@ -173,7 +94,8 @@ class Who:
     async def _run(self) -> int:
         options = self._options
         directories = options.directories
-        if not directories and options.address is None:
+        of_processes = bool(options.process_ids) or options.all_processes
+        if not directories and options.address is None and not of_processes:
             log = self._settings.text("LOG")
             if log is None:
                 warn("LOG is not set: give -logdir or -address")
@@ -182,6 +104,8 @@ class Who:
         code = DONE
         if options.address is not None:
             code = await self._show_jobs(options.address, {})
+        if of_processes:
+            code = await self._show_processes() or code
         for directory in directories:
             try:
                 traces = scan_logs(directory)
@@ -222,38 +146,55 @@ class Who:
             warn("no master has written a log here")
             return FAILED
         if master.address is None or not master.is_running:
-            self._print_ad(
-                {
-                    "MASTER": "Exited",
-                    "MASTER_ExitCode": master.exit_status or 0,
-                    "MASTER_PID": master.pid or 0,
-                }
+            # Differs from HTCondor, which ends with 0 then: scripts want to know.
+            status = "" if master.exit_status is None else master.exit_status
+            sys.stdout.write(
+                f"\nMaster {master.address or 'NULL'} pid={master.pid or 0} "
+                f"Exited with code={status}\n"
             )
             return FAILED
-        ask: dict[str, AdValue] = {
-            "WaitTimeout": seconds,
-            "WantAddrs": True,
-        }
-        if self._options.requirements is not None:
-            ask["ReadyRequirements"] = ExpressionText(self._options.requirements)
         try:
-            channel = await self._client.start(master.address, Command.DC_QUERY_READY)
+            ad = await self._readiness(
+                master.address, seconds, self._options.requirements
+            )
+        except _FAILURES as error:
+            warn(f"cannot connect to {master.address}: {error}")
+            return FAILED
+        if self._options.mask.columns:
+            self._print_rows([ad])
+        else:
+            sys.stdout.write(_long(ad))
+        sys.stdout.write("\n")
+        return DONE
+
+    async def _readiness(
+        self, address: str, seconds: int = 0, requirements: str | None = None
+    ) -> WireAd:
+        """What a master, or another parent of daemons, says of them."""
+        ask: dict[str, AdValue] = {"WaitTimeout": seconds, "WantAddrs": True}
+        if requirements is not None:
+            ask["ReadyRequirements"] = ExpressionText(requirements)
+        channel = await self._client.start(address, Command.DC_QUERY_READY)
+        try:
             writer = channel.writer()
             writer.put_ad(WireAd.from_pairs(ask).body)
             channel.send_message(writer.end_of_message())
             limit = seconds + _ANSWER_SECONDS
             answer = (await channel.receive_message(limit)).get_ad()
+        finally:
             channel.close()
-        except _FAILURES as error:
-            warn(f"cannot connect to {master.address}: {error}")
-            return FAILED
-        ad = WireAd(answer.body, answer.secret_lines)
-        sys.stdout.write(_long(ad) + "\n")
-        return DONE
+        return WireAd(answer.body, answer.secret_lines)
 
-    @staticmethod
-    def _print_ad(values: dict[str, AdValue]) -> None:
-        sys.stdout.write(_long(WireAd.from_pairs(values)) + "\n")
+    def _print_rows(self, ads: list[WireAd]) -> None:
+        """The columns that the command line describes."""
+        mask = self._options.mask
+        now = int(time.time())
+        rows = [mask.render(Row(ad, now)) for ad in ads]
+        text = mask.headings() if mask.has_headings else ""
+        text += "".join(map(mask.show, rows))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(to_bytes(text))
+        sys.stdout.buffer.flush()
 
     async def _show_daemons(self, directory: str, traces: list[DaemonTrace]) -> None:
         """A row for each daemon: whether it answers, and where it is."""
@@ -310,11 +251,54 @@ class Who:
 
     # Jobs.
 
+    async def _show_processes(self) -> int:
+        """The jobs of startds that are known by their processes."""
+        options = self._options
+        process_ids = list(options.process_ids)
+        if options.all_processes:
+            process_ids += startd_processes()
+        code = DONE
+        for process_id in dict.fromkeys(process_ids):
+            try:
+                address = await self._address_of(process_id)
+                directory = await self._knob(address, "LOG")
+            except _FAILURES as error:
+                warn(f"Can't find the daemon of process {process_id}: {error}")
+                code = FAILED
+                continue
+            traces: list[DaemonTrace] = []
+            with contextlib.suppress(OSError):  # its log may be out of reach
+                traces = scan_logs(directory)
+            if options.daemons:
+                await self._show_daemons(directory, traces)
+            else:
+                code = await self._show_jobs(address, job_processes(traces)) or code
+        return code
+
+    async def _address_of(self, process_id: int) -> str:
+        """Where the startd takes commands that a process is, or belongs to.
+
+        Raises:
+            DaemonNotFound: It is no daemon and no job, or its parent does not know it.
+        """
+        try:
+            process = read_process(process_id)
+        except OSError as error:
+            raise DaemonNotFound(error.strerror or str(error)) from error
+        if process is None:
+            raise DaemonNotFound("it is neither a daemon under a master nor a job")
+        if process.is_starter:
+            return process.parent_address
+        ad = await self._readiness(process.parent_address)
+        for name in ad.names():
+            if name.endswith("_PID") and ad.integer(name) in process.process_ids:
+                address = ad.string(f"{name.removesuffix('_PID')}_Addr")
+                if address is not None:
+                    return address
+        raise DaemonNotFound(f"{process.parent_address} has no such daemon")
+
     async def _show_startds(self, traces: list[DaemonTrace]) -> int:
-        pids: dict[str, int] = {}
-        for trace in traces:
-            if trace.log.startswith("StarterLog") and trace.exit_status is None:
-                pids.update(trace.job_pids)
+        pids = job_processes(traces)
         if self._options.verbose:
             for trace in traces:
                 sys.stdout.write(
@@ -333,9 +317,13 @@ class Who:
 
     async def _show_jobs(self, address: str, pids: dict[str, int]) -> int:
         """The jobs of one startd."""
+        options = self._options
         pool = Pool(address, self._settings, self._reactor)
+        constraint = "JobId =!= undefined"
+        if options.constraint is not None:
+            constraint = f"({options.constraint}) && ({constraint})"
         try:
-            ads: list[WireAd] = await pool.query("Machine", "JobId =!= undefined")
+            ads: list[WireAd] = await pool.query("Machine", constraint)
             name = await self._knob(address, "FULL_HOSTNAME")
         except _FAILURES as error:
             warn(f"Can't query the startd at {address}: {error}")
@@ -343,12 +331,20 @@ class Who:
         finally:
             await pool.close()
         out = sys.stdout
-        if self._options.long:
+        if options.long:
             out.write("".join(_long(ad) + "\n" for ad in ads))
             return DONE
         if not ads:
             return DONE
+        has_columns = bool(options.mask.columns)
+        if has_columns and not options.mask.has_headings:
+            self._print_rows(ads)
+            return DONE
         out.write(f"\n--Startd : {name} has {len(ads)} job(s) running:\n")
+        if has_columns:
+            self._print_rows(ads)
+            out.write("\n")
+            return DONE
         rows = [_HEADINGS, *(_job_row(ad, pids) for ad in ads)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:

@@ -19,7 +19,7 @@ from typing import Final
 
 from condor_twisted.client.daemons import address_in_file
 
-__all__ = ["DaemonTrace", "scan_log", "scan_logs"]
+__all__ = ["DaemonTrace", "job_processes", "scan_log", "scan_logs"]
 
 #: So much of a log's end is looked at.
 _TAIL_BYTES: Final = 4 << 20
@@ -99,6 +99,15 @@ def scan_logs(directory: str) -> list[DaemonTrace]:
         match = _ADDRESS_FILE.match(entry)
         if match is not None:
             _take_address(found, match[1].upper(), os.path.join(directory, entry))
+    return found
+
+
+def job_processes(traces: Iterable[DaemonTrace]) -> dict[str, int]:
+    """The processes of jobs that run, by the jobs' ids; as their starters' logs say."""
+    found: dict[str, int] = {}
+    for trace in traces:
+        if trace.log.startswith("StarterLog") and trace.exit_status is None:
+            found.update(trace.job_pids)
     return found
 
 

@@ -98,6 +98,16 @@ class ReadinessTests(ParentTestCase):
         self.assertEqual(ad.string("STARTD_Addr"), str(self.startd.command_address))
         self.assertEqual(ad.string("DAEMON_Addr"), str(self.daemon.address))
 
+    def test_shutting_down(self) -> None:
+        """Who asks while the daemon ends is told so."""
+        self.assertIsNone(self.now().string("InShutdownMode"))
+        finished: Deferred[None] = Deferred()
+        self.daemon.shutdown_gracefully = lambda: finished  # type: ignore[method-assign]
+        self.daemon.stop_gracefully()
+        self.assertEqual(self.now().string("InShutdownMode"), "Exit")
+        self.exit(self.reactor.processes[0])
+        finished.callback(None)
+
     def test_names(self) -> None:
         """Names are the options', or the programs', and each is there once."""
         for program, name in (

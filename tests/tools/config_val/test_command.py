@@ -60,6 +60,44 @@ class LocalTests(ConfigValTestCase):
         summary = self.said("-summary")
         self.assertIn(f"# from {self.file}\n#\nA = a $(B)\nB = b\n", summary)
 
+    def test_trace(self) -> None:
+        """What a name had before is shown, and where that was."""
+        with self.file.open("a") as file:
+            file.write("A = $(A) again\nb = other\n")
+        self.assertEqual(
+            self.said("-trace", "a"),
+            f" # trace: A\n  # was: a $(B)\n  # set at: {self.file}, line 1\n"
+            "a other again\n",
+        )
+        traced = self.said("-trace", "-dump", "^[AB]$", "(")
+        self.assertIn(f"# trace: b\n  # was: b\n  # set at: {self.file}", traced)
+        self.assertIn("'(' is no pattern to trace", self.err.text)
+
+    def test_writing(self) -> None:
+        """The configuration is written as one file, which says the same."""
+        written = Path(self.mktemp())
+        self.assertEqual(self.said("-writeconfig", str(written), "B"), "b\n")
+        before = self.said("-dump", "-expanded", "^[A-Z]$")
+        self.assertEqual(
+            self.said("-config", str(written), "-dump", "-expanded", "^[A-Z]$").replace(
+                str(written), str(self.file)
+            ),
+            before,
+        )
+        self.assertIn("\nB = b\n", self.said("-writeconfig:file,only", "-"))
+        nowhere = str(written / "x")
+        self.assertEqual(self.said("-writeconfig", nowhere, code=2), "")
+        self.assertIn(f"create configuration file {nowhere}.", self.err.text)
+
+    def test_writing_without_obsolete(self) -> None:
+        """What only older versions had is left out, if that is wanted."""
+        with self.file.open("a") as file:
+            file.write("STORK = x\nRESERVED_DISK = 5\nRESERVED_SWAP = 5\n")
+        self.assertIn("STORK = x\nRESERVED_DISK", self.said("-writeconfig:file", "-"))
+        self.assertTrue(
+            self.said("-writeconfig:upgrade", "-").endswith("\nRESERVED_SWAP = 5\n")
+        )
+
     def test_other_file_and_sources(self) -> None:
         """-config reads another file, or tells which there are."""
         other = Path(self.mktemp())

@@ -6,6 +6,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.config.writing import WritingOptions
 from condor_twisted.tools.config_val.options import USE, parse_options
 from condor_twisted.tools.option_table import UsageError
 
@@ -32,6 +33,7 @@ class OptionsTests(SynchronousTestCase):
         """Some options take details behind a colon."""
         self.assertTrue(parse_options(["-verbose:use", "A"]).use_counts)
         self.assertTrue(parse_options(["-summary:detected"]).detected)
+        self.assertTrue(parse_options(["-trace", "A"]).trace)
         self.assertFalse(parse_options(["-summary"]).detected)
         self.assertTrue(parse_options(["-macro:path", "A"]).macro_path)
 
@@ -59,3 +61,33 @@ class OptionsTests(SynchronousTestCase):
             ["-verbose:both", "A"],
         ):
             self.assertRaises(UsageError, parse_options, arguments)
+
+    def test_writing(self) -> None:
+        """Words behind -writeconfig say what is written, and what as comments."""
+        plain = parse_options(["-write", "-"])
+        self.assertEqual(plain.written_file, "-")
+        self.assertEqual(
+            plain.writing, WritingOptions(matching=True, comment_matching=True)
+        )
+        options = parse_options(["-writeconfig:env,comment,def:match,sort,upg", "/x"])
+        self.assertEqual(
+            options.writing,
+            WritingOptions(
+                environment=True,
+                defaults=True,
+                comment_defaults=True,
+                matching=True,
+                comment_matching=True,
+                by_name=True,
+            ),
+        )
+        self.assertTrue(options.without_obsolete)
+        self.assertTrue(parse_options(["-writeconfig:file,only", "-"]).writing.only)
+        self.assertFalse(parse_options(["-writeconfig:only,file", "-"]).writing.only)
+        for wrong in (
+            ["-writeconfig"],
+            ["-writeconfig:nonsense", "-"],
+            ["-writeconfig", "-", "-summary"],
+            ["-writeconfig", "-", "-schedd"],
+        ):
+            self.assertRaises(UsageError, parse_options, wrong)
