@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -45,6 +44,7 @@ from condor_twisted.classad.values import (
     logical_or,
     truth,
 )
+from condor_twisted.records import dataclass
 
 __all__ = [
     "Closure",

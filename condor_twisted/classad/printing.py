@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -37,6 +36,7 @@ from condor_twisted.classad.syntax import (
     read_syntax,
 )
 from condor_twisted.errors import ExpressionError
+from condor_twisted.records import dataclass
 
 __all__ = [
     "REMEMBERED_BYTES",

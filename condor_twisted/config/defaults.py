@@ -13,8 +13,9 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
+
+from condor_twisted.records import dataclass
 
 __all__ = [
     "NO_DEFAULTS",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from condor_twisted.records import dataclass
 from condor_twisted.wire.stream_frames import FrameLimits
 
 __all__ = ["ServerCounters", "ServerLimits"]

@@ -19,7 +19,6 @@ IpVerify::PunchHole``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -28,6 +27,7 @@ from condor_twisted.constants.permissions import (
     implied_by,
     with_implied,
 )
+from condor_twisted.records import dataclass
 from condor_twisted.security.host_patterns import (
     AccessEntry,
     IpAddress,

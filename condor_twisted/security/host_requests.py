@@ -7,8 +7,10 @@ they are answered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from condor_twisted.records import dataclass
 
 if TYPE_CHECKING:
     from condor_twisted.security.steps import Handshake

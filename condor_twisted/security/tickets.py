@@ -7,8 +7,10 @@ they are answered. Who performs them has Kerberos' own library; nothing here doe
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
+
+from condor_twisted.records import dataclass
 
 __all__ = [
     "KERBEROS_LIBRARY",

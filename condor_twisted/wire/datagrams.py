@@ -33,10 +33,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from condor_twisted.errors import LimitExceeded, LocalProtocolError, MalformedMessage
+from condor_twisted.records import dataclass
 from condor_twisted.wire.safe_messages import (
     NO_SECURITY,
     SECURITY_MAGIC,
@@ -244,7 +245,10 @@ class Reassembler:
 
     __slots__ = ("_cost_bytes", "_limits", "_next_expiry", "_unfinished", "given_up")
 
-    def __init__(self, limits: ReassemblyLimits = ReassemblyLimits()) -> None:
+    def __init__(
+        self,
+        limits: ReassemblyLimits = ReassemblyLimits(),  # noqa: B008 -- frozen
+    ) -> None:
         self._limits = limits
         self._unfinished: dict[bytes, _Unfinished] = {}
         self._cost_bytes = 0

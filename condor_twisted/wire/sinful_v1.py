@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from condor_twisted.errors import MalformedMessage
+from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import (
     ALIAS,
     CCB_CONTACT,

@@ -5,8 +5,10 @@ Source: ``src/condor_utils/condor_timeslice.cpp: Timeslice``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from condor_twisted.records import dataclass
 
 __all__ = ["Timeslice"]
 

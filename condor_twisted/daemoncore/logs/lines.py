@@ -17,7 +17,6 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from twisted.logger import (
@@ -30,6 +29,7 @@ from zope.interface import implementer
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.logs.files import LogSink
+from condor_twisted.records import dataclass
 
 __all__ = [
     "CATEGORIES",

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from condor_twisted.errors import CondorTwistedError
+from condor_twisted.records import dataclass
 
 __all__ = ["CommandLine", "CommandLineError", "parse_command_line"]
 

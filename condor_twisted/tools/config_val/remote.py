@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.classad.ad_printing import long_ad, shown_names
@@ -22,6 +21,7 @@ from condor_twisted.config.language import assignment_key
 from condor_twisted.config.listing import assignment_text, comment_text
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import DaemonNotFound
+from condor_twisted.records import dataclass
 from condor_twisted.tools.config_val.options import USE, ConfigValOptions
 from condor_twisted.tools.running import DONE, FAILED, warn
 from condor_twisted.wire.messages import MessageReader

@@ -6,9 +6,10 @@ Source: ``src/condor_status.V6/totals.cpp: TrackTotals``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Final
 
+from condor_twisted.records import dataclass
 from condor_twisted.tools.status.rows import Row
 
 __all__ = ["EVERY_SLOT", "SlotOptions", "Totals", "TotalsTable"]

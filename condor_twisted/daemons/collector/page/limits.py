@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from condor_twisted.records import dataclass
 
 __all__ = ["PageLimits"]
 

@@ -5,8 +5,7 @@ Source: ``src/condor_collector.V6/collector.cpp: CollectorDaemon::Config``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from condor_twisted.records import dataclass
 from condor_twisted.security.knobs import Knobs
 
 __all__ = ["CollectorSettings"]
