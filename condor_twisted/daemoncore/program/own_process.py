@@ -64,7 +64,8 @@ def settle_in(settings: Settings) -> None:
     with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
 
     A daemon also holds many objects that live long; collecting them again and again
-    would cost more than serving does.
+    would cost more than serving does. What is there already is not even looked at:
+    next to nothing of it is garbage.
     """
     if sys.platform != "win32":
         import resource
@@ -88,7 +89,6 @@ def settle_in(settings: Settings) -> None:
             with contextlib.suppress(OSError, ValueError):
                 hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
                 resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
