@@ -26,19 +26,23 @@ A daemon is a subclass of `Daemon` with ``@command`` methods::
 See `HasRuntime` for timers, handlers, children, threads and signals.
 """
 
+from typing import TYPE_CHECKING
+
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.children.child import Child, ExitStatus
-from condor_twisted.daemoncore.children.spawn_options import (
-    DaemonCoreOptions,
-    FamilyOptions,
-    SpawnOptions,
-    Stream,
-)
 from condor_twisted.daemoncore.command_table import CommandTable, command
 from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.events.descriptors import Events
 from condor_twisted.daemoncore.events.timeslices import Timeslice
 from condor_twisted.protocols.requests import CommandRequest, Registration
+
+if TYPE_CHECKING:
+    from condor_twisted.daemoncore.children.child import Child, ExitStatus
+    from condor_twisted.daemoncore.children.spawn_options import (
+        DaemonCoreOptions,
+        FamilyOptions,
+        SpawnOptions,
+        Stream,
+    )
+    from condor_twisted.daemoncore.events.descriptors import Events
 
 __all__ = [
     "Child",
@@ -56,3 +60,15 @@ __all__ = [
     "Timeslice",
     "command",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Most daemons start no children and watch no pipes: they need not import this.
+    if name in __all__:
+        from condor_twisted.daemoncore.children import child, spawn_options
+        from condor_twisted.daemoncore.events import descriptors
+
+        for module in (child, spawn_options, descriptors):
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,15 +44,13 @@ from condor_twisted.daemoncore.administration import Administration
 from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.children.endpoints import found_cookie
-from condor_twisted.daemoncore.children.hung import ChildCommands
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
-from condor_twisted.daemoncore.configuration.commands import ConfigurationCommands
 from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
 from condor_twisted.daemoncore.events.signals import Signals
 from condor_twisted.daemoncore.facilities import Facility, end_all
 from condor_twisted.daemoncore.housekeeping import Housekeeping
 from condor_twisted.daemoncore.inheritance import Inherited, take_inheritance
-from condor_twisted.daemoncore.logs.commands import LogCommands
+from condor_twisted.daemoncore.late_commands import LateCommands
 from condor_twisted.daemoncore.logs.lines import CondorLogObserver, DebugFlags
 from condor_twisted.daemoncore.logs.setup import LogCare, reopen_logs
 from condor_twisted.daemoncore.parent import Parent
@@ -68,7 +66,6 @@ from condor_twisted.daemoncore.program.own_process import (
 from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.shutdown import Shutdown
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
-from condor_twisted.daemoncore.token_commands import TokenCommands
 from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
@@ -195,15 +192,8 @@ class Daemon(HasRuntime, MultiService):
         self._housekeeping: Housekeeping | None = None
         self._reconfigure_wanted = False
         self._log_care: LogCare | None = None
-        self._tokens = TokenCommands(self)
-        builtins = (
-            BuiltinCommands(self),
-            ConfigurationCommands(self),
-            LogCommands(self),
-            ChildCommands(self.runtime),
-            self._tokens,
-        )
-        for builtin in builtins:
+        self._late_commands = LateCommands(self)
+        for builtin in (BuiltinCommands(self), self._late_commands):
             for registration in declared_commands(builtin):
                 self.table.add(registration)
         for registration in declared_commands(self):
@@ -435,7 +425,7 @@ class Daemon(HasRuntime, MultiService):
             self.host,
             self.server,
             lambda: self.ports,
-            self._tokens.expire,
+            self._late_commands.expire,
         )
         self._apply_debug_flags()
         self.server.door = self.door()
@@ -532,7 +522,7 @@ class Daemon(HasRuntime, MultiService):
         if self._housekeeping is not None:
             self._housekeeping.refresh()
         server.forget_admissions()
-        self._tokens.reset()
+        self._late_commands.reset()
         self._apply_debug_flags()
         self.address_changed()
         log_file_problems(security)

@@ -14,18 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 
-from condor_twisted.daemoncore.children.child import Child, Reaper
 from condor_twisted.daemoncore.children.endpoints import own_cookie
-from condor_twisted.daemoncore.children.families import Family
-from condor_twisted.daemoncore.children.hung import HungChildren
-from condor_twisted.daemoncore.children.inheritance import ChildInheritance
-from condor_twisted.daemoncore.children.processes import Processes, ProcessSettings
-from condor_twisted.daemoncore.children.readiness import Readiness
-from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
-from condor_twisted.daemoncore.children.threads import Threads
-from condor_twisted.daemoncore.events.descriptors import Descriptors
 from condor_twisted.daemoncore.events.handlers import HandlerRunner
-from condor_twisted.daemoncore.events.signal_delivery import Relative, SignalSender
 from condor_twisted.daemoncore.events.time_skips import TimeSkips
 from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.errors import LocalProtocolError
@@ -36,8 +26,22 @@ from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.peer import Peer
 from condor_twisted.security.shared_sessions import make_family
 
+# The parts are imported when somebody asks for them first, too.
 if TYPE_CHECKING:
+    from condor_twisted.daemoncore.children.child import Child, Reaper
+    from condor_twisted.daemoncore.children.families import Family
+    from condor_twisted.daemoncore.children.hung import HungChildren
+    from condor_twisted.daemoncore.children.inheritance import ChildInheritance
+    from condor_twisted.daemoncore.children.processes import Processes
+    from condor_twisted.daemoncore.children.readiness import Readiness
+    from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
+    from condor_twisted.daemoncore.children.threads import Threads
     from condor_twisted.daemoncore.daemon import Daemon
+    from condor_twisted.daemoncore.events.descriptors import Descriptors
+    from condor_twisted.daemoncore.events.signal_delivery import (
+        Relative,
+        SignalSender,
+    )
 
 __all__ = ["HasRuntime", "Runtime"]
 
@@ -87,7 +91,7 @@ class HasRuntime:
         self,
         program: str,
         arguments: Sequence[str] = (),
-        options: SpawnOptions = SpawnOptions(),  # noqa: B008 -- frozen
+        options: SpawnOptions | None = None,
         *,
         reaper: Reaper | None = None,
     ) -> Deferred[Child]:
@@ -95,6 +99,9 @@ class HasRuntime:
 
         Its family is followed, and its heartbeats are watched, if the options say so.
         """
+        from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
+
+        options = SpawnOptions() if options is None else options
         return self.runtime.spawn(program, arguments, options, reaper)
 
     def family_of(self, child: Child) -> Family:
@@ -147,11 +154,18 @@ class Runtime:
     @cached_property
     def descriptors(self) -> Descriptors:
         """Handlers for sockets and pipes."""
+        from condor_twisted.daemoncore.events.descriptors import Descriptors
+
         return Descriptors(self._reactor, self.timers, self.runner)
 
     @cached_property
     def processes(self) -> Processes:
         """Child processes."""
+        from condor_twisted.daemoncore.children.processes import (
+            Processes,
+            ProcessSettings,
+        )
+
         return Processes(
             self._reactor,
             self.timers.seconds,
@@ -165,12 +179,16 @@ class Runtime:
     @cached_property
     def threads(self) -> Threads:
         """Functions in threads."""
+        from condor_twisted.daemoncore.children.threads import Threads
+
         defer = run_in_threads(self._reactor)
         return Threads(self.processes, defer, self._reactor.callLater, self.runner)
 
     @cached_property
     def hung_children(self) -> HungChildren:
         """Children whose heartbeats are missing."""
+        from condor_twisted.daemoncore.children.hung import HungChildren
+
         return HungChildren(
             self.processes,
             self.timers,
@@ -180,11 +198,15 @@ class Runtime:
     @cached_property
     def readiness(self) -> Readiness:
         """Takes word of children that are ready, and passes it on."""
+        from condor_twisted.daemoncore.children.readiness import Readiness
+
         return Readiness(self._daemon)
 
     @cached_property
     def signal_sender(self) -> SignalSender:
         """Sends signals to processes."""
+        from condor_twisted.daemoncore.events.signal_delivery import SignalSender
+
         return SignalSender(
             self._daemon.signals,
             self._relative,
@@ -224,6 +246,8 @@ class Runtime:
         kept = self._families.get(child.pid)
         if kept is not None:
             return kept[0]
+        from condor_twisted.daemoncore.children.families import Family
+
         return Family(child.pid, child.marker, run_in_threads(self._reactor))
 
     # Part of a daemon.
@@ -238,6 +262,8 @@ class Runtime:
             ConfigError: One has no sense.
         """
         if "processes" in self.__dict__:
+            from condor_twisted.daemoncore.children.processes import ProcessSettings
+
             settings = ProcessSettings.from_settings(self._daemon.settings)
             self.processes.settings = settings
 
@@ -269,6 +295,8 @@ class Runtime:
         return opener
 
     def _inheritance(self) -> ChildInheritance:
+        from condor_twisted.daemoncore.children.inheritance import ChildInheritance
+
         daemon = self._daemon
         return ChildInheritance(
             daemon.settings,
@@ -318,6 +346,8 @@ class Runtime:
         return ip.is_loopback or ip in security.host.local_addresses
 
     def _relative(self, process_id: int) -> Relative | None:
+        from condor_twisted.daemoncore.events.signal_delivery import Relative
+
         if "processes" in self.__dict__:
             child = self.processes.find(process_id)
             if child is not None:

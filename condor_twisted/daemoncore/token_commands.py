@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.wire_ad import MAX_HANDSHAKE_ATTRIBUTES, AdValue, WireAd
 from condor_twisted.constants import attributes
-from condor_twisted.constants.commands import Command
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.command_table import command
 from condor_twisted.daemoncore.signing_keys import signing_key_places
 from condor_twisted.errors import TokenServiceRefused
 from condor_twisted.protocols.handshake_driver import HandshakeDriver, NoChannel
@@ -35,9 +33,6 @@ __all__ = ["TokenCommands"]
 
 
 _ADMINISTRATOR: Final = Permission.ADMINISTRATOR
-_ANYBODY: Final = (Permission.ALLOW,)
-_MAX_PAYLOAD_BYTES: Final = 16_384
-_MAX_SCITOKEN_PAYLOAD_BYTES: Final = 65_536
 
 _REQUEST: Final = "SEC_ENABLE_TOKEN_REQUEST", "Token request disabled."
 _FETCH: Final = "SEC_ENABLE_TOKEN_FETCH", "Token fetch disabled."
@@ -78,13 +73,6 @@ class TokenCommands:
 
     # Tokens for who one is already.
 
-    @command(
-        Command.DC_GET_SESSION_TOKEN,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-    )
     def get_session_token(self, request: CommandRequest) -> None:
         """Answer a token for whoever the session has proved the peer to be."""
 
@@ -100,14 +88,6 @@ class TokenCommands:
 
         self._answer(request, _FETCH, fetch)
 
-    @command(
-        Command.DC_EXCHANGE_SCITOKEN,
-        Permission.WRITE,
-        alternates=_ANYBODY,
-        force_authentication=True,
-        answers=True,
-        max_payload_bytes=_MAX_SCITOKEN_PAYLOAD_BYTES,
-    )
     async def exchange_scitoken(self, request: CommandRequest) -> None:
         """Answer a token of ours for the bearer of a SciToken."""
         ad = _read_ad(request)
@@ -129,13 +109,6 @@ class TokenCommands:
 
     # Tokens that somebody has to approve.
 
-    @command(
-        Command.DC_START_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-    )
     def start_request(self, request: CommandRequest) -> None:
         """Keep a request for a token, or answer the token where a rule says so."""
 
@@ -163,13 +136,6 @@ class TokenCommands:
 
         self._answer(request, _REQUEST, start)
 
-    @command(
-        Command.DC_FINISH_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-    )
     def finish_request(self, request: CommandRequest) -> None:
         """Answer the token of a request, empty as long as nobody approved it."""
 
@@ -184,15 +150,6 @@ class TokenCommands:
 
         self._answer(request, _REQUEST, finish)
 
-    @command(
-        Command.DC_LIST_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        force_authentication=True,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-        also_asks=(_ADMINISTRATOR,),
-    )
     def list_requests(self, request: CommandRequest) -> None:
         """Answer the pending requests that the peer may see."""
 
@@ -209,15 +166,6 @@ class TokenCommands:
         # Differs from HTCondor: an error, too, comes in the ad that ends the list.
         self._answer(request, _REQUEST, pending, {attributes.OWNER: 0})
 
-    @command(
-        Command.DC_APPROVE_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        force_authentication=True,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-        also_asks=(_ADMINISTRATOR,),
-    )
     def approve_request(self, request: CommandRequest) -> None:
         """Make the token of a request."""
 
@@ -239,12 +187,6 @@ class TokenCommands:
 
         self._answer(request, _REQUEST, approve)
 
-    @command(
-        Command.DC_AUTO_APPROVE_TOKEN_REQUEST,
-        _ADMINISTRATOR,
-        answers=True,
-        max_payload_bytes=_MAX_PAYLOAD_BYTES,
-    )
     def auto_approve_requests(self, request: CommandRequest) -> None:
         """Approve requests of daemons from a network for a while."""
 

@@ -251,7 +251,7 @@ class TokenCommandsTests(TokenDaemonTestCase):
 
     def test_housekeeping(self) -> None:
         """Requests are forgotten in time, also if nobody asks."""
-        commands = self.daemon._tokens
+        commands = self.daemon._late_commands.tokens
         self.start_request()
         self.assertEqual(len(commands.requests), 1)
         self.reactor.advance(7300)
@@ -317,7 +317,7 @@ class RecordedTests(TokenDaemonTestCase):
             method="CLAIMTOBE",
             encrypted=True,
         )
-        commands = self.daemon._tokens
+        commands = self.daemon._late_commands.tokens
 
         def answer(handler: Callable[[CommandRequest], None], payload: bytes) -> bytes:
             channel = _Answers()

@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from condor_twisted.constants.commands import Command
-from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore.children.child import Child
 from condor_twisted.daemoncore.children.processes import Processes
-from condor_twisted.daemoncore.command_table import command
 from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.daemoncore.events.timeslices import Timeslice
 from condor_twisted.errors import MalformedMessage
@@ -145,7 +142,6 @@ class ChildCommands:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    @command(Command.DC_CHILDALIVE, Permission.DAEMON, udp=True, max_payload_bytes=1024)
     def child_alive(self, request: CommandRequest) -> None:
         """Take a heartbeat: process id, seconds to the next, share of lock waits."""
         reader = request.reader()

@@ -31,7 +31,6 @@ from condor_twisted.config.listing import names_by_source, names_of
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.command_table import command
 from condor_twisted.daemoncore.configuration.remote import settable_levels
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.log_text import escaped
@@ -54,14 +53,10 @@ _MAX_PATTERN: Final = 4096
 _MAX_STEPS: Final = 500
 _TURN_SECONDS: Final = 0.02
 _MAX_TURNS: Final = 50
-_MAX_SETTING_BYTES: Final = 2 << 20
 _SUMMARY: Final = ".*|.summary"
 #: What the tool prints of a pattern that cannot be used is PCRE's number for it.
 _BAD_PATTERN: Final = 100
 _MATCH_LIMIT: Final = -47
-_ANY_LEVEL: Final = tuple(
-    each for each in Permission if each.name not in ("ALLOW", "DEFAULT", "CLIENT")
-)
 #: Knobs whose values are secrets, or say where they are.
 _SECRET_KNOB = re.compile(r"PASSWORD|KEY|TOKEN|SECRET", re.IGNORECASE)
 
@@ -99,20 +94,6 @@ class ConfigurationCommands:
 
     # Asking.
 
-    @command(
-        Command.DC_CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=8192,
-        also_asks=(_ADMINISTRATOR,),
-    )
-    @command(
-        Command.CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=8192,
-        also_asks=(_ADMINISTRATOR,),
-    )
     def config_val(self, request: CommandRequest) -> Deferred[None] | None:
         """Answer the value of one knob, or one of the queries."""
         reader = request.reader()
@@ -229,22 +210,6 @@ class ConfigurationCommands:
 
     # Changing.
 
-    @command(
-        Command.DC_CONFIG_PERSIST,
-        Permission.DAEMON,
-        alternates=(Permission.ALLOW,),
-        answers=True,
-        max_payload_bytes=_MAX_SETTING_BYTES,
-        also_asks=_ANY_LEVEL,
-    )
-    @command(
-        Command.DC_CONFIG_RUNTIME,
-        Permission.DAEMON,
-        alternates=(Permission.ALLOW,),
-        answers=True,
-        max_payload_bytes=_MAX_SETTING_BYTES,
-        also_asks=_ANY_LEVEL,
-    )
     def change(self, request: CommandRequest) -> None:
         """Set or forget one name; it counts from the next reconfiguration on."""
         reader = request.reader()

@@ -21,9 +21,6 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from condor_twisted.constants.commands import Command
-from condor_twisted.constants.permissions import Permission
-from condor_twisted.daemoncore.command_table import command
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.files import FileSender
 from condor_twisted.protocols.log_text import escaped
@@ -98,12 +95,6 @@ class LogCommands:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    @command(
-        Command.DC_FETCH_LOG,
-        Permission.ADMINISTRATOR,
-        answers=True,
-        max_payload_bytes=4096,
-    )
     async def fetch_log(self, request: CommandRequest) -> None:
         """Send a log, a history, or a directory of histories."""
         reader = request.reader()
@@ -177,12 +168,6 @@ class LogCommands:
                 await sender.send(size, partial(os.read, descriptor))
         sender.put_int(0)
 
-    @command(
-        Command.DC_PURGE_LOG,
-        Permission.ADMINISTRATOR,
-        answers=True,
-        max_payload_bytes=64,
-    )
     def purge_log(self, request: CommandRequest) -> None:
         """Remove the histories of single jobs that are older than a time."""
         reader = request.reader()
