@@ -41,7 +41,6 @@ from twisted.python.components import Componentized
 from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.administration import Administration
-from condor_twisted.daemoncore.advertising import Advertiser
 from condor_twisted.daemoncore.builtin_commands import BuiltinCommands
 from condor_twisted.daemoncore.children.endpoints import found_cookie
 from condor_twisted.daemoncore.command_table import CommandTable, declared_commands
@@ -177,6 +176,9 @@ class Daemon(HasRuntime, MultiService):
         self.log_observer: CondorLogObserver | None = None
         self.remote_configuration = remote_configuration
         if self.ad_type is not None:
+            # A collector has no need of the client side.
+            from condor_twisted.daemoncore.advertising import Advertiser
+
             self.facilities.append(Advertiser(self))
         self._load_settings = load_settings
         self._port = port

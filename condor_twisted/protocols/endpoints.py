@@ -11,11 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-)
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
@@ -191,6 +186,13 @@ def client_endpoint(
     port = chosen.port_number
     if not port or not chosen.host:
         raise ConnectError(None, f"{target} has no host or no port")
+    # They bring TLS, threads and processes along; who only serves needs none of it.
+    from twisted.internet.endpoints import (
+        HostnameEndpoint,
+        TCP4ClientEndpoint,
+        TCP6ClientEndpoint,
+    )
+
     timeout = int(dialling.connect_seconds) or 1
     bind = None if dialling.bind_address is None else (dialling.bind_address, 0)
     ip = chosen.ip

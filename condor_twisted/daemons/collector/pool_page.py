@@ -1,6 +1,6 @@
 """The pool page of a running collector: its port, and what it gets to see.
 
-``twisted.web`` is imported only when there is a page.
+``twisted.web`` and its like are imported only when there is a page.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -109,6 +108,8 @@ class PoolPage:
             ConfigError: There is no such endpoint.
             CannotListenError: The port is taken.
         """
+        from twisted.internet.endpoints import serverFromString
+
         from condor_twisted.daemons.collector.page import make_site
 
         try:
