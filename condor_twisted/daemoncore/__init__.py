@@ -61,14 +61,15 @@ __all__ = [
     "command",
 ]
 
+if not TYPE_CHECKING:  # so that a name that is not there is still found by a checker
 
-def __getattr__(name: str) -> object:
-    # Most daemons start no children and watch no pipes: they need not import this.
-    if name in __all__:
-        from condor_twisted.daemoncore.children import child, spawn_options
-        from condor_twisted.daemoncore.events import descriptors
+    def __getattr__(name: str) -> object:
+        # Most daemons start no children and watch no pipes: they need not import this.
+        if name in __all__:
+            from condor_twisted.daemoncore.children import child, spawn_options
+            from condor_twisted.daemoncore.events import descriptors
 
-        for module in (child, spawn_options, descriptors):
-            if hasattr(module, name):
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            for module in (child, spawn_options, descriptors):
+                if hasattr(module, name):
+                    return getattr(module, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
