@@ -18,12 +18,13 @@ from condor_twisted.constants.commands import Command
 from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.this_host import own_address
 from condor_twisted.records import dataclass
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
     read_arguments,
 )
-from condor_twisted.tools.running import DONE, FAILED, begin, pool_of, run, warn
+from condor_twisted.tools.running import pool_of, run
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["collector_command", "main", "read_ads"]

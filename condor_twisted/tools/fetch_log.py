@@ -17,12 +17,13 @@ from condor_twisted.constants.commands import Command
 from condor_twisted.errors import CondorTwistedError, DaemonNotFound, PeerClosed
 from condor_twisted.protocols.files import FileReceiver
 from condor_twisted.records import dataclass
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,
     read_arguments,
 )
-from condor_twisted.tools.running import DONE, FAILED, Progress, begin, run, warn
+from condor_twisted.tools.running import Progress, run
 
 __all__ = ["main"]
 

@@ -1,4 +1,4 @@
-"""Running a tool: the reactor, exit codes, errors, a line that says it goes on.
+"""Running a tool that asks others: the reactor, errors, a line that says it goes on.
 
 Source: none; HTCondor's tools block.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ReactorNotRunning
@@ -19,78 +19,10 @@ from condor_twisted.client import Pool
 from condor_twisted.client.configured import read_tool_settings
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.clocks import make_monotonic
+from condor_twisted.tools.beginning import FAILED, MISUSED, warn
 from condor_twisted.tools.option_table import UsageError
-from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
-__all__ = [
-    "DONE",
-    "FAILED",
-    "MISUSED",
-    "Progress",
-    "begin",
-    "pool_of",
-    "run",
-    "warn",
-]
-
-DONE: Final = 0
-FAILED: Final = 1
-MISUSED: Final = 2
-
-
-class CommandLine(Protocol):
-    """What every tool's options tell."""
-
-    @property
-    def help(self) -> bool:
-        """Whether only the usage is shown."""
-
-    @property
-    def version(self) -> bool:
-        """Whether only the version is shown."""
-
-
-_Options = TypeVar("_Options", bound=CommandLine)
-
-
-def warn(text: str) -> None:
-    """Say something on standard error."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def begin(
-    parse: Callable[[], _Options],
-    usage: str,
-    perform: Callable[[_Options], int],
-    *,
-    prefix: str = "",
-    hint: str = "Use -help for details",
-) -> int:
-    """Begin a tool: understand its command line, and do what it says.
-
-    Args:
-        parse: Reads the command line; may raise `UsageError`.
-        usage: What ``-help`` shows.
-        perform: Does everything else; its result is the exit code.
-        prefix: What stands before the text of a usage error.
-        hint: What stands below it.
-
-    Returns:
-        The exit code.
-    """
-    try:
-        options = parse()
-    except UsageError as error:
-        warn(f"{prefix}{error}\n{hint}")
-        return MISUSED
-    if options.help:
-        sys.stdout.write(usage)
-        return DONE
-    if options.version:
-        sys.stdout.write(f"{ANNOUNCED_VERSION}\n{ANNOUNCED_PLATFORM}\n")
-        return DONE
-    return perform(options)
+__all__ = ["Progress", "pool_of", "run"]
 
 
 def pool_of(address: str | None, reactor: Any) -> Pool:

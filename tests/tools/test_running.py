@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError
@@ -17,8 +16,8 @@ import condor_twisted
 from condor_twisted.errors import CommandRefused, LocalProtocolError
 from condor_twisted.tools import running
 from condor_twisted.tools.option_table import UsageError
-from condor_twisted.tools.running import DONE, MISUSED, Progress, begin, pool_of
-from tests.tools.kit import ToolTestCase, Written
+from condor_twisted.tools.running import Progress, pool_of
+from tests.tools.kit import Written
 
 ROOT = Path(condor_twisted.__file__).parents[1]
 
@@ -54,39 +53,6 @@ class ProgressTests(SynchronousTestCase):
         clock.pump([1.0] * 5)
         progress.finish()
         self.assertEqual(stream.text, "")
-
-
-@dataclass
-class _Options:
-    help: bool = False
-    version: bool = False
-
-
-class BeginTests(ToolTestCase):
-    def begin(self, options: _Options) -> int:
-        """Begin a tool whose work has the exit code 7."""
-        return begin(lambda: options, "how\n", lambda _: 7)
-
-    def test_work(self) -> None:
-        """A command line that is understood is carried out."""
-        self.assertEqual(self.begin(_Options()), 7)
-
-    def test_help_and_version(self) -> None:
-        """Both only print."""
-        self.assertEqual(self.begin(_Options(help=True, version=True)), DONE)
-        self.assertEqual(self.out.text, "how\n")
-        self.assertEqual(self.begin(_Options(version=True)), DONE)
-        self.assertIn("$CondorVersion", self.out.text)
-
-    def test_misuse(self) -> None:
-        """A command line with no sense is told of, with a hint, and has code 2."""
-
-        def parse() -> _Options:
-            raise UsageError("there is no -x")
-
-        code = begin(parse, "how", lambda _: 7, prefix="ERROR: ", hint="Ask.")
-        self.assertEqual(code, MISUSED)
-        self.assertEqual(self.err.text, "ERROR: there is no -x\nAsk.\n")
 
 
 class ExitCodeTests(SynchronousTestCase):

@@ -28,9 +28,9 @@ from condor_twisted.daemoncore.configuration.reading import (
     ConfigurationRequest,
     read_configuration,
 )
+from condor_twisted.tools.beginning import DONE, FAILED, MISUSED, warn
 from condor_twisted.tools.config_val.options import USE, ConfigValOptions
 from condor_twisted.tools.config_val.templates import show_template
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, warn
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 
 __all__ = ["read_local", "show_local"]

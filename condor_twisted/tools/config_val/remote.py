@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import Final
+from typing import Any, Final
+
+from twisted.internet.error import ConnectError, DNSLookupError
 
 from condor_twisted.classad.ad_printing import long_ad, shown_names
 from condor_twisted.classad.full_values import ComposedValue, evaluate_full
@@ -20,13 +22,15 @@ from condor_twisted.client.daemons import DaemonLocator, FoundDaemon, kind_named
 from condor_twisted.config.language import assignment_key
 from condor_twisted.config.listing import assignment_text, comment_text
 from condor_twisted.constants.commands import Command
-from condor_twisted.errors import DaemonNotFound
+from condor_twisted.errors import CondorTwistedError, DaemonNotFound
 from condor_twisted.records import dataclass
+from condor_twisted.tools.beginning import DONE, FAILED, warn
+from condor_twisted.tools.config_val.local import read_local
 from condor_twisted.tools.config_val.options import USE, ConfigValOptions
-from condor_twisted.tools.running import DONE, FAILED, warn
+from condor_twisted.tools.running import run
 from condor_twisted.wire.messages import MessageReader
 
-__all__ = ["RemoteConfigVal"]
+__all__ = ["RemoteConfigVal", "show_remote"]
 
 _ANSWER_SECONDS: Final = 30.0
 _NAME = re.compile(r"[A-Za-z0-9_.]+\Z")
@@ -357,3 +361,27 @@ class RemoteConfigVal:
             "change will take effect on the next condor_reconfig.\n"
         )
         return True
+
+
+def show_remote(options: ConfigValOptions) -> int:
+    """Show or change the configuration of the daemon that a command line means.
+
+    Returns:
+        The exit code.
+    """
+    return run(lambda reactor: _remote(options, reactor))
+
+
+async def _remote(options: ConfigValOptions, reactor: Any) -> int:
+    settings = read_local(options).settings
+    async with DaemonLocator(settings, reactor, options.pool) as locator:
+        remote = RemoteConfigVal(options, locator)
+        try:
+            return await remote.run()
+        except (ConnectError, DNSLookupError) as error:
+            problem = f"Can't connect to {remote.place}\n{error}"
+        except CondorTwistedError as error:
+            problem = f"Can't receive reply from {remote.place}\n{error}"
+        sys.stdout.flush()
+        warn(problem)
+        return FAILED

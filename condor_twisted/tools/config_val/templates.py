@@ -14,7 +14,7 @@ from condor_twisted.config.metaknobs import (
     compiled_in_metaknobs,
     parse_uses,
 )
-from condor_twisted.tools.running import warn
+from condor_twisted.tools.beginning import warn
 
 __all__ = ["show_template"]
 

@@ -30,9 +30,10 @@ from condor_twisted.errors import (
     MalformedMessage,
 )
 from condor_twisted.protocols.client_channel import ClientChannel
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.control.action import Action, plan, title_of
 from condor_twisted.tools.control.options import ControlOptions, parse_options, usage
-from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
+from condor_twisted.tools.running import run
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Controller", "control"]

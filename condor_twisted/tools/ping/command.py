@@ -22,6 +22,7 @@ from condor_twisted.client.daemons import (
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.command_names import LEVEL_COMMANDS
 from condor_twisted.errors import DaemonNotFound, MalformedMessage
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.ping.error_stack import error_stack
 from condor_twisted.tools.ping.explaining import explained
 from condor_twisted.tools.ping.options import PingOptions, parse_options
@@ -31,7 +32,7 @@ from condor_twisted.tools.ping.texts import (
     sentence,
     table_row,
 )
-from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
+from condor_twisted.tools.running import run
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["main"]

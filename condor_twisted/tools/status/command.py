@@ -11,15 +11,8 @@ from typing import Any, Final
 from twisted.internet.threads import deferToThread
 
 from condor_twisted.client import Pool
-from condor_twisted.tools.running import (
-    DONE,
-    FAILED,
-    Progress,
-    begin,
-    pool_of,
-    run,
-    warn,
-)
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
+from condor_twisted.tools.running import Progress, pool_of, run
 from condor_twisted.tools.status.ads_file import matching, read_long_ads
 from condor_twisted.tools.status.listing import Listing
 from condor_twisted.tools.status.modes import MODES

@@ -6,7 +6,8 @@ import sys
 from typing import Final
 
 from condor_twisted.errors import CondorTwistedError
-from condor_twisted.tools.running import DONE, FAILED, MISUSED, begin, run, warn
+from condor_twisted.tools.beginning import DONE, FAILED, MISUSED, begin, warn
+from condor_twisted.tools.running import run
 from condor_twisted.tools.token import files, services
 from condor_twisted.tools.token.options import (
     ACTIONS,

@@ -26,7 +26,7 @@ from condor_twisted.security.tokens import (
     decode_token_part,
     read_json_object,
 )
-from condor_twisted.tools.running import DONE, FAILED, warn
+from condor_twisted.tools.beginning import DONE, FAILED, warn
 from condor_twisted.tools.token.options import TokenOptions
 
 __all__ = ["create", "list_tokens", "write_token"]

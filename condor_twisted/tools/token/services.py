@@ -32,7 +32,8 @@ from condor_twisted.client.tokens import (
 from condor_twisted.constants import attributes
 from condor_twisted.errors import CommandRefused
 from condor_twisted.security.token_approval import parse_netblock
-from condor_twisted.tools.running import DONE, FAILED, pool_of, warn
+from condor_twisted.tools.beginning import DONE, FAILED, warn
+from condor_twisted.tools.running import pool_of
 from condor_twisted.tools.token.files import write_token
 from condor_twisted.tools.token.options import TokenOptions
 from condor_twisted.wire.sinful import SinfulAddress

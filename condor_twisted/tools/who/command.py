@@ -25,7 +25,8 @@ from condor_twisted.errors import (
     DaemonNotFound,
     MalformedMessage,
 )
-from condor_twisted.tools.running import DONE, FAILED, begin, run, warn
+from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
+from condor_twisted.tools.running import run
 from condor_twisted.tools.status.rows import Row
 from condor_twisted.tools.status.text import to_bytes
 from condor_twisted.tools.who.logs import DaemonTrace, job_processes, scan_logs

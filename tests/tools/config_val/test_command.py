@@ -8,7 +8,7 @@ from pathlib import Path
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
-from condor_twisted.tools.config_val import command
+from condor_twisted.tools.config_val import remote
 from condor_twisted.tools.config_val.command import main
 from tests.client.kit import ad_of
 from tests.tools.kit import ToolTestCase
@@ -24,7 +24,7 @@ class ConfigValTestCase(ToolTestCase):
             "COLLECTOR_HOST = 127.0.0.1:9618\nSEC_DEFAULT_AUTHENTICATION = OPTIONAL\n"
         )
         self.patch(os, "environ", {"CONDOR_CONFIG": str(self.file)})
-        self.patch(command, "run", lambda start: self.code(start(self.reactor)))
+        self.patch(remote, "run", lambda start: self.code(start(self.reactor)))
 
     def said(self, *arguments: str, code: int = 0) -> str:
         """What a command line prints."""
