@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -70,6 +71,24 @@ class MainTests(SynchronousTestCase):
         )
         self.assertEqual((done.returncode, done.stdout), (2, "[]\n"))
         self.assertIn("-gpus is not available here", done.stderr)
+
+    def test_without_a_reactor(self) -> None:
+        """What asks nobody else imports no Twisted, and help for tools no reactor."""
+        code = (
+            "import sys; from condor_twisted.tools.main import main\n"
+            "main(['config-val', '-summary']); main(['config-val', '-help'])\n"
+            "assert 'twisted' not in sys.modules\n"
+            "main(['status', '-help'])\n"
+            "assert 'twisted.internet.reactor' not in sys.modules\n"
+            "assert 'condor_twisted.daemoncore.daemon' not in sys.modules"
+        )
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(condor_twisted.__file__).parents[1],
+            env={**os.environ, "CONDOR_CONFIG": "ONLY_ENV"},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
     def test_reader_that_goes(self) -> None:
         """A reader that has had enough is no error of ours."""
