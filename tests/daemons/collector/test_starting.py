@@ -30,6 +30,7 @@ LATE = (
     "condor_twisted.daemoncore.children.hung",
     "condor_twisted.daemoncore.children.inheritance",
     "condor_twisted.daemoncore.children.processes",
+    "condor_twisted.daemoncore.children.readiness",
     "condor_twisted.daemoncore.children.spawn_options",
     "condor_twisted.daemoncore.children.threads",
     "condor_twisted.daemoncore.configuration.commands",
