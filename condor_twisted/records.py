@@ -59,11 +59,11 @@ def _with_slots(declared: type, add_methods: Callable[[type], type]) -> Any:
         for base in made.__mro__[1:]:
             if _COMPLETE in vars(base) and _FIELDS not in vars(base):
                 getattr(base, _COMPLETE)()
-        model = add_methods(_like(declared, contents))
-        for name, value in _without(vars(model), (*fields, *_OWN)).items():
+        model = vars(add_methods(_like(declared, contents)))
+        for name, value in _without(model, (*model[_FIELDS], *_OWN)).items():
             if name not in contents or contents[name] is not value:
                 setattr(made, name, value)
-        made.__init__ = vars(model)["__init__"]
+        made.__init__ = model["__init__"]
 
     def complete_and_begin(self: object, *arguments: Any, **named: Any) -> None:
         complete()
