@@ -13,8 +13,8 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from importlib import resources
 
+from condor_twisted.config.package_data import package_text
 from condor_twisted.records import dataclass
 
 __all__ = [
@@ -48,20 +48,30 @@ class KnobDefault:
 
 
 class DefaultTable:
-    """Defaults by name, in any case of letters."""
+    """Defaults by name, in any case of letters.
 
-    def __init__(self, defaults: Mapping[str, KnobDefault]) -> None:
-        self._by_name = {name.lower(): each for name, each in defaults.items()}
+    Args:
+        entries: What ``param_defaults.json`` says of each name; read when it is asked
+            for, as few of them are.
+    """
+
+    def __init__(self, entries: Mapping[str, Mapping[str, str | None]]) -> None:
+        self._unread = {name.lower(): (name, each) for name, each in entries.items()}
+        self._read: dict[str, KnobDefault] = {}
 
     def __iter__(self) -> Iterator[KnobDefault]:
-        return iter(self._by_name.values())
+        return filter(None, map(self.get, self._unread))
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len(self._unread)
 
     def get(self, name: str) -> KnobDefault | None:
         """The entry of exactly this name, prefix included."""
-        return self._by_name.get(name.lower())
+        key = name.lower()
+        found = self._read.get(key)
+        if found is None and (entry := self._unread.get(key)) is not None:
+            found = self._read[key] = _read_entry(*entry)
+        return found
 
     def for_name(self, name: str) -> KnobDefault | None:
         """The entry of a name that may carry a subsystem or local name."""
@@ -84,6 +94,19 @@ def same_value(left: str, right: str) -> bool:
     return left.lower() == right.lower() and left.lower() in ("true", "false")
 
 
+def _read_entry(name: str, entry: Mapping[str, str | None]) -> KnobDefault:
+    low, _, high = (entry.get("range") or ",").partition(",")
+    default = entry["default"]
+    return KnobDefault(
+        name,
+        default or "",
+        entry.get("type") or "string",
+        _limit(low),
+        _limit(high),
+        default is not None,
+    )
+
+
 def _limit(text: str) -> float | None:
     return float(text) if text.strip() else None
 
@@ -91,18 +114,5 @@ def _limit(text: str) -> float | None:
 @functools.lru_cache(maxsize=1)
 def compiled_in_defaults() -> DefaultTable:
     """The table, read once from the package's own data."""
-    text = (resources.files("condor_twisted.config") / "param_defaults.json").read_text(
-        encoding="utf-8"
-    )
-    entries: dict[str, KnobDefault] = {}
-    for name, entry in json.loads(text).items():
-        low, _, high = entry.get("range", ",").partition(",")
-        entries[name] = KnobDefault(
-            name,
-            entry["default"] or "",
-            entry.get("type", "string"),
-            _limit(low),
-            _limit(high),
-            entry["default"] is not None,
-        )
-    return DefaultTable(entries)
+    text = package_text("condor_twisted.config", "param_defaults.json")
+    return DefaultTable(json.loads(text))

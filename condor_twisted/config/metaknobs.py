@@ -13,9 +13,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Final
 
+from condor_twisted.config.package_data import package_text
 from condor_twisted.errors import ConfigError
 from condor_twisted.records import dataclass
 
@@ -119,8 +119,7 @@ def read_templates(text: str) -> MetaknobTable:
 @functools.lru_cache(maxsize=1)
 def compiled_in_metaknobs() -> MetaknobTable:
     """The templates that come with the package, read once."""
-    data = resources.files("condor_twisted.config") / "metaknobs.config"
-    return read_templates(data.read_text(encoding="utf-8"))
+    return read_templates(package_text("condor_twisted.config", "metaknobs.config"))
 
 
 def _closing(text: str, start: int, depth: int = _LIMIT_NESTING) -> int:

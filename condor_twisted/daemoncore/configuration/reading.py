@@ -24,7 +24,6 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import resources
 from typing import Final, Protocol
 
 from condor_twisted.config.arithmetic import Evaluate
@@ -32,6 +31,7 @@ from condor_twisted.config.conditions import evaluate_condition
 from condor_twisted.config.definitions import Definition, Definitions, Origin
 from condor_twisted.config.language import ConfigurationParser
 from condor_twisted.config.listing import describe_settings
+from condor_twisted.config.package_data import package_text
 from condor_twisted.config.settings import Settings
 from condor_twisted.config.surroundings import Surroundings
 from condor_twisted.daemoncore.configuration.expressions import evaluate_expression
@@ -290,11 +290,8 @@ class _Reading:
         # CondorIsAdmin and USERNAME have to be known before the text is read.
         if self._host.user_name is not None:
             self._insert([("USERNAME", self._host.user_name)], DETECTED)
-        data = (
-            resources.files("condor_twisted.daemoncore.configuration")
-            / "embedded.config"
-        )
-        self._parser.parse(data.read_text(encoding="utf-8"), EMBEDDED)
+        package = "condor_twisted.daemoncore.configuration"
+        self._parser.parse(package_text(package, "embedded.config"), EMBEDDED)
 
     def _without_directories(self) -> None:
         """Files whose place hangs on a directory that is not set are not written."""
