@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -89,6 +90,24 @@ class MainTests(SynchronousTestCase):
             stdout=subprocess.DEVNULL,
             check=True,
         )
+
+    def test_garbage(self) -> None:
+        """A process of its own hardly looks for garbage; a guest leaves that alone."""
+        usual = gc.get_threshold()
+        code = (
+            "import gc, sys; from condor_twisted.tools.main import main\n"
+            "main(['-version']); print(gc.get_threshold()[0])\n"
+            "sys.argv = ['condor-twisted', '-version']\n"
+            "main(); print(gc.get_threshold()[0])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(condor_twisted.__file__).parents[1],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        self.assertEqual(done.stdout.splitlines()[1::2], [str(usual[0]), "100000"])
 
     def test_reader_that_goes(self) -> None:
         """A reader that has had enough is no error of ours."""
