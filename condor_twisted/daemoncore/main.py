@@ -44,6 +44,7 @@ from condor_twisted.daemoncore.program.command_line import (
     CommandLine,
     CommandLineError,
     parse_command_line,
+    take_no_options,
 )
 from condor_twisted.daemoncore.program.pid_file import (
     PidFile,
@@ -91,17 +92,6 @@ class RunLimit:
         """It is over anyhow."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-
-
-def take_no_options(rest: Sequence[str]) -> dict[str, Any]:
-    """The options of a daemon that has none of its own.
-
-    Raises:
-        CommandLineError: There is one.
-    """
-    if rest:
-        raise CommandLineError(f"unexpected argument: {rest[0]}")
-    return {}
 
 
 def run_daemon(

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Final
 
 from condor_twisted import __version__
+from condor_twisted.daemoncore.program.garbage import collect_rarely
 
 __all__ = ["COMMANDS", "main"]
 
@@ -77,12 +78,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _be_quick() -> None:
-    """Look for garbage late, and at the end not at all.
+    """Look for garbage rarely, and at the end not at all.
 
-    A tool imports hundreds of modules, which leave next to none, and lives for a
-    second: a quarter of that would go into looking.
+    A tool lives for a second, a quarter of which would go into looking.
     """
-    gc.set_threshold(100_000, 20, 100)
+    collect_rarely()
     atexit.register(gc.freeze)
 
 

@@ -27,12 +27,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Final
+from typing import Any, Final
 
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.records import dataclass
 
-__all__ = ["CommandLine", "CommandLineError", "parse_command_line"]
+__all__ = [
+    "CommandLine",
+    "CommandLineError",
+    "parse_command_line",
+    "take_no_options",
+]
 
 _MAX_PORT: Final = 65535
 _NUMBER = re.compile(r"-?[0-9]{1,9}\Z")
@@ -219,3 +224,14 @@ def _port(text: str) -> int:
     if not 1 < number <= _MAX_PORT:
         raise CommandLineError(f"-port {text}: not a port number (2 to {_MAX_PORT})")
     return number
+
+
+def take_no_options(rest: Sequence[str]) -> dict[str, Any]:
+    """The options of a daemon that has none of its own.
+
+    Raises:
+        CommandLineError: There is one.
+    """
+    if rest:
+        raise CommandLineError(f"unexpected argument: {rest[0]}")
+    return {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from condor_twisted.config.settings import Settings
+from condor_twisted.daemoncore.program.garbage import keep_what_is_there
 from condor_twisted.wire.versions import ANNOUNCED_PLATFORM, ANNOUNCED_VERSION
 
 __all__ = ["banner", "descriptor_limit", "farewell", "have_descriptors", "settle_in"]
@@ -62,10 +62,6 @@ def settle_in(settings: Settings) -> None:
     A daemon holds keys, so there are no core files unless somebody wants them. A
     plain ``CREATE_CORE_FILES = True`` cannot be told from the compiled-in default;
     with the daemon's own prefix (``COLLECTOR.CREATE_CORE_FILES = True``) it can.
-
-    A daemon also holds many objects that live long; collecting them again and again
-    would cost more than serving does. What is there already is not even looked at:
-    next to nothing of it is garbage.
     """
     if sys.platform != "win32":
         import resource
@@ -89,8 +85,7 @@ def settle_in(settings: Settings) -> None:
             with contextlib.suppress(OSError, ValueError):
                 hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
                 resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    keep_what_is_there()
 
 
 def banner(settings: Settings, last_touched_unix: float | None = None) -> Iterator[str]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from condor_twisted.daemoncore.main import run_daemon, take_no_options
-from condor_twisted.daemoncore.program.command_line import CommandLineError
-from condor_twisted.daemons.collector.service import Collector
+from condor_twisted.daemoncore.program.command_line import (
+    CommandLineError,
+    take_no_options,
+)
+from condor_twisted.daemoncore.program.garbage import collect_rarely
 
 __all__ = ["main", "take_options"]
 
@@ -31,4 +33,8 @@ def take_options(rest: Sequence[str]) -> dict[str, Any]:
 
 def main() -> NoReturn:
     """Run a collector until it is stopped."""
+    collect_rarely()
+    from condor_twisted.daemoncore.main import run_daemon
+    from condor_twisted.daemons.collector.service import Collector
+
     run_daemon(Collector, take_options=take_options)
