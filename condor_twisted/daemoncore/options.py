@@ -16,26 +16,26 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from twisted.logger import Logger
 from twisted.python import usage
 
-from condor_twisted.config.settings import Settings
-from condor_twisted.daemoncore.configuration.reading import (
-    Configuration,
-    ConfigurationRequest,
-    describe_configuration,
-    read_configuration,
-)
-from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
-from condor_twisted.daemoncore.daemon import Daemon
-from condor_twisted.daemoncore.logs.setup import open_log
 from condor_twisted.errors import ConfigError
+
+# A command line is read without them: whoever asks for help waits for no daemon.
+if TYPE_CHECKING:
+    from condor_twisted.config.settings import Settings
+    from condor_twisted.daemoncore.configuration.reading import (
+        Configuration,
+        ConfigurationRequest,
+    )
+    from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
+    from condor_twisted.daemoncore.daemon import Daemon
 
 __all__ = ["DaemonOptions", "make_service", "port_number"]
 
-D = TypeVar("D", bound=Daemon)
+D = TypeVar("D", bound="Daemon")
 
 _log = Logger()
 
@@ -99,6 +99,10 @@ class DaemonOptions(usage.Options):
         except usage.UsageError as error:
             self.fail(error, 2)
         if self["config-check"]:
+            from condor_twisted.daemoncore.configuration.reading import (
+                describe_configuration,
+            )
+
             try:
                 text = describe_configuration(self.configuration())
             except ConfigError as error:
@@ -108,6 +112,10 @@ class DaemonOptions(usage.Options):
 
     def request(self) -> ConfigurationRequest:
         """How the configuration is to be read, now and at every reconfiguration."""
+        from condor_twisted.daemoncore.configuration.reading import (
+            ConfigurationRequest,
+        )
+
         assignments = list(self.assignments)
         if self["log-dir"] is not None:
             assignments.append(("LOG", os.path.abspath(self["log-dir"])))
@@ -124,6 +132,8 @@ class DaemonOptions(usage.Options):
         Raises:
             ConfigError: It cannot be used.
         """
+        from condor_twisted.daemoncore.configuration.reading import read_configuration
+
         if self._configuration is None:
             self._configuration = read_configuration(
                 self.request(), self.remote_configuration
@@ -133,12 +143,16 @@ class DaemonOptions(usage.Options):
     @property
     def remote_configuration(self) -> RemoteConfiguration:
         """What is set from afar, from the first reading of the configuration on."""
+        from condor_twisted.daemoncore.configuration.remote import RemoteConfiguration
+
         if self._remote is None:
             self._remote = RemoteConfiguration(self.subsystem)
         return self._remote
 
     def load_settings(self) -> Settings:
         """The settings, read anew."""
+        from condor_twisted.daemoncore.configuration.reading import read_configuration
+
         return read_configuration(self.request(), self.remote_configuration).settings
 
     def fail(self, error: BaseException, status: int = 1) -> NoReturn:
@@ -184,6 +198,8 @@ def make_service(
         options: What was given on the command line.
         arguments: Further arguments for the class.
     """
+    from condor_twisted.daemoncore.logs.setup import open_log
+
     before = getattr(daemon, "before_initialization", None)
     if before is not None:
         before(sys.argv)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.application.service import IService
 
 from condor_twisted.daemoncore.options import DaemonOptions, make_service
-from condor_twisted.daemons.collector.pool_page import DEFAULT_ENDPOINT
-from condor_twisted.daemons.collector.service import Collector
+from condor_twisted.daemoncore.program.garbage import collect_rarely
 from condor_twisted.errors import ConfigError
 
 __all__ = ["Options", "makeService"]
@@ -20,6 +19,10 @@ class Options(DaemonOptions):
 
 def makeService(options: Options) -> IService:
     """The collector that a command line asks for."""
+    collect_rarely()
+    from condor_twisted.daemons.collector.pool_page import DEFAULT_ENDPOINT
+    from condor_twisted.daemons.collector.service import Collector
+
     try:
         is_embedded = options.configuration().is_embedded
     except ConfigError as error:

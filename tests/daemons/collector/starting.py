@@ -22,15 +22,15 @@ def imported() -> set[str]:
 
 def main() -> None:
     """Start, ask, print: what the start needed, what the query, how long its answer."""
-    for_reactor = imported()
-    from condor_twisted.testing.reactor import MemoryReactor
-
-    for_reactor = imported() - for_reactor
     options = Options()
     options.parseOptions(
         ["--port=9618", "--interface=127.0.0.1", "--http=none", "--set=ALLOW_READ=*"]
     )
     collector: Any = makeService(options)
+    made = imported()
+    from condor_twisted.testing.reactor import MemoryReactor
+
+    for_reactor = imported() - made
     collector.reactor = reactor = MemoryReactor()
     collector.startService()
     started = imported()
