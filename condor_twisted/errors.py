@@ -38,9 +38,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "ArgumentsTooLong",

@@ -8,13 +8,13 @@ Source: ``src/condor_includes/condor_adtypes.h``,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.classad.wire_ad import AdValue, ExpressionText, WireAd
 from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import LocalProtocolError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "AD_KINDS",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -44,7 +45,6 @@ from condor_twisted.classad.values import (
     logical_or,
     truth,
 )
-from condor_twisted.records import dataclass
 
 __all__ = [
     "Closure",

@@ -8,6 +8,7 @@ may take their time, not for a reactor that serves others.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +25,6 @@ from condor_twisted.classad.literals import (
 from condor_twisted.classad.printing import Expression, read_expression
 from condor_twisted.classad.syntax import NAME, read_syntax
 from condor_twisted.errors import ExpressionError
-from condor_twisted.records import dataclass
 
 __all__ = ["ComposedValue", "FullValue", "evaluate_full"]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -23,7 +24,6 @@ from condor_twisted.classad.literals import (
 )
 from condor_twisted.classad.syntax import quote_name, quote_string, read_syntax
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
-from condor_twisted.records import dataclass
 
 __all__ = [
     "CHEAP_FUNCTIONS",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final, TypeAlias
@@ -22,7 +23,6 @@ from typing import Any, Final, TypeAlias
 from condor_twisted.classad.literals import ERROR, UNDEFINED, LiteralValue
 from condor_twisted.classad.syntax import Syntax
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
-from condor_twisted.records import dataclass
 
 __all__ = [
     "OtherValue",

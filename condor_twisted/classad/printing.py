@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -36,7 +37,6 @@ from condor_twisted.classad.syntax import (
     read_syntax,
 )
 from condor_twisted.errors import ExpressionError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "REMEMBERED_BYTES",

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from condor_twisted.classad.literals import MAX_NUMBER_CHARACTERS, scan_quoted
 from condor_twisted.errors import ExpressionError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "MAX_EXPRESSION_BYTES",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
@@ -35,7 +36,6 @@ from condor_twisted.errors import (
     LocalProtocolError,
     MalformedMessage,
 )
-from condor_twisted.records import dataclass
 
 __all__ = [
     "MAX_ATTRIBUTES",

@@ -15,13 +15,13 @@ Source: ``src/condor_io/sock.cpp: Sock::authenticate``,
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 
 from condor_twisted.client.ping import HasOpener, command_of
 from condor_twisted.errors import NoMethodSucceeded
-from condor_twisted.records import dataclass
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.negotiation import CommandStart, NegotiationRecord

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -29,7 +29,6 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.protocols.this_host import host_name, ip_of
-from condor_twisted.records import dataclass
 from condor_twisted.security.remote_administration import take_capability
 from condor_twisted.wire.sinful import SinfulAddress
 

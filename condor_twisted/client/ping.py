@@ -16,6 +16,7 @@ Source: ``src/condor_tools/ping.cpp``.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -30,7 +31,6 @@ from condor_twisted.errors import (
 )
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.commands import CommandOpener
-from condor_twisted.records import dataclass
 from condor_twisted.security.commands import DC_SEC_QUERY
 from condor_twisted.security.explanation import (
     Explanation,

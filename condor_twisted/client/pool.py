@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -42,7 +43,6 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.collector_names import collector_addresses
 from condor_twisted.protocols.collector_updates import UpdateConnection, ad_writer
-from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["Advertised", "Location", "Pool"]

@@ -10,6 +10,7 @@ Source: ``src/condor_utils/condor_query.cpp: CondorQuery::getQueryAd, processAds
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.classad.ad_kinds import ad_kind, quoted
@@ -22,7 +23,6 @@ from condor_twisted.errors import (
     MalformedMessage,
     RemoteProtocolError,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.wire.messages import MessageReader
 
 __all__ = [

@@ -20,7 +20,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -39,7 +39,6 @@ from condor_twisted.errors import (
 )
 from condor_twisted.protocols.client_channel import ClientChannel
 from condor_twisted.protocols.this_host import host_name
-from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = [

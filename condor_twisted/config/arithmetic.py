@@ -12,10 +12,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from condor_twisted.errors import ExpressionError
-from condor_twisted.records import dataclass
 
 __all__ = ["Evaluate", "Evaluated", "Unparsed", "evaluate_arithmetic"]
 

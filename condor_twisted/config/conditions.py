@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.config.definitions import Definitions
 from condor_twisted.config.metaknobs import MetaknobTable
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 
 __all__ = ["ConditionStack", "evaluate_condition"]
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from condor_twisted.config.package_data import package_text
-from condor_twisted.records import dataclass
 
 __all__ = [
     "NO_DEFAULTS",

@@ -10,6 +10,7 @@ Source: config.cpp, lookup_macro and insert_macro.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from condor_twisted.config.defaults import (
     NO_DEFAULTS,
@@ -20,7 +21,6 @@ from condor_twisted.config.defaults import (
 )
 from condor_twisted.config.macros import MacroContext, expand, expand_self
 from condor_twisted.config.surroundings import Surroundings
-from condor_twisted.records import dataclass
 
 __all__ = ["Definition", "Definitions", "Found", "Origin"]
 

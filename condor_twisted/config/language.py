@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from condor_twisted.config.conditions import ConditionStack, evaluate_condition
@@ -31,7 +31,6 @@ from condor_twisted.config.metaknobs import (
     parse_uses,
 )
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "ClosedSources",

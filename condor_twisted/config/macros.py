@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.config.macro_functions import FUNCTIONS, is_filename_function
 from condor_twisted.config.surroundings import Surroundings
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 
 __all__ = ["Macro", "MacroContext", "expand", "expand_self", "find_macro"]
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.config.package_data import package_text
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "Metaknob",

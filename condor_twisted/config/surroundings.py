@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from condor_twisted.config.arithmetic import Evaluate, evaluate_arithmetic
-from condor_twisted.records import dataclass
 
 __all__ = ["MacroReader", "Surroundings"]
 

@@ -9,12 +9,11 @@ Source: ``src/condor_tools/config_val.cpp: do_write_config, write_config_callbac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from condor_twisted.config.definitions import Definition, Origin
 from condor_twisted.config.listing import assignment_text
 from condor_twisted.config.settings import Settings
-from condor_twisted.records import dataclass
 
 __all__ = ["NOTHING_OBSOLETE", "Obsolete", "WritingOptions", "written_text"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from condor_twisted.constants.commands import command_name
@@ -13,7 +14,6 @@ from condor_twisted.protocols.requests import (
     Handler,
     Registration,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.commands import CommandRule, CommandRules
 
 __all__ = ["CommandTable", "command", "declared_commands"]

@@ -17,13 +17,12 @@ import contextlib
 import os
 import socket
 from collections.abc import MutableMapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import CondorTwistedError, RemoteProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.security.claim_ids import (
     FAMILY_SESSION,
     PARENT_SESSION,

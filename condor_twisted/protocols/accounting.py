@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from condor_twisted.records import dataclass
 from condor_twisted.wire.stream_frames import FrameLimits
 
 __all__ = ["ServerCounters", "ServerLimits"]

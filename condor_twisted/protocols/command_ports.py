@@ -9,6 +9,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -20,7 +21,6 @@ from condor_twisted.protocols.datagram_port import (
     DATAGRAM_READ_BYTES,
     DatagramPortReader,
 )
-from condor_twisted.records import dataclass
 
 __all__ = [
     "CommandPorts",
@@ -129,7 +129,7 @@ def listen_for_commands(
     interface: str,
     factory: Any,
     datagrams: Any = None,
-    options: SocketOptions = SocketOptions(),  # noqa: B008 -- frozen
+    options: SocketOptions = SocketOptions(),
     port_range: tuple[int, int] | None = None,
 ) -> CommandPorts:
     """Open a command port: TCP, and UDP of the same number.
@@ -184,7 +184,7 @@ def adopt_command_sockets(
     receivers: Sequence[socket.socket],
     factory: Any,
     datagrams: Any = None,
-    options: SocketOptions = SocketOptions(),  # noqa: B008 -- frozen
+    options: SocketOptions = SocketOptions(),
 ) -> CommandPorts:
     """Serve command sockets that somebody else has opened: our parent.
 

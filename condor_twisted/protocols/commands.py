@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -56,7 +56,6 @@ from condor_twisted.protocols.endpoints import (
 )
 from condor_twisted.protocols.handshake_driver import HostSteps
 from condor_twisted.protocols.shared_port_client import ask_shared_port
-from condor_twisted.records import dataclass
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.datagrams import OutgoingDatagram

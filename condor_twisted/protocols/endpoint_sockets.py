@@ -18,12 +18,11 @@ import os
 import socket
 import stat
 import sys
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import LocalProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.wire.shared_port import PASS_SOCKET, is_endpoint_id
 
 __all__ = ["EndpointSockets", "PassingFailed", "connected_pair"]

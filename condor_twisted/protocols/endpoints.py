@@ -8,6 +8,7 @@ Source: ``src/condor_io/sock.cpp: chooseAddrFromAddrs, Sock::special_connect``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -21,7 +22,6 @@ from condor_twisted.protocols.endpoint_sockets import (
     EndpointSockets,
     connected_pair,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import SinfulAddress, choose_address
 
 __all__ = ["Dialling", "LocalEndpoint", "client_endpoint", "dialling"]

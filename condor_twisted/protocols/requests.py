@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -10,7 +11,6 @@ from twisted.internet.defer import Deferred, fail
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import LocalProtocolError, MalformedMessage
 from condor_twisted.protocols.files import FileSender, SendingChannel
-from condor_twisted.records import dataclass
 from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.peer import Peer
 from condor_twisted.wire.ciphers import CfbCipher

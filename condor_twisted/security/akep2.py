@@ -22,11 +22,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.errors import MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.security.steps import Handshake, receive_message, send_message
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from condor_twisted.wire.versions import CondorVersion

@@ -19,6 +19,7 @@ IpVerify::PunchHole``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -27,7 +28,6 @@ from condor_twisted.constants.permissions import (
     implied_by,
     with_implied,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.host_patterns import (
     AccessEntry,
     IpAddress,

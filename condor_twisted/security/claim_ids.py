@@ -16,7 +16,7 @@ Source: ``src/condor_utils/condor_claimid_parser.h: ClaimIdParser``;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.literals import (
@@ -26,7 +26,6 @@ from condor_twisted.classad.literals import (
     parse_literal,
 )
 from condor_twisted.errors import LimitExceeded, MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.security.sessions import MAX_SESSION_ID_BYTES
 
 __all__ = [

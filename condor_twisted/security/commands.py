@@ -7,11 +7,11 @@ DaemonCore::GetCommandsInAuthLevel``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.constants.permissions import Permission, with_implied
 from condor_twisted.errors import LocalProtocolError
-from condor_twisted.records import dataclass
 
 __all__ = ["DC_AUTHENTICATE", "DC_SEC_QUERY", "CommandRule", "CommandRules"]
 

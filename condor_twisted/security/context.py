@@ -7,10 +7,10 @@ recorded conversation replays byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.records import dataclass
 from condor_twisted.security.admission import unmet_requirement
 from condor_twisted.security.authorization import Authorizer
 from condor_twisted.security.commands import CommandRules

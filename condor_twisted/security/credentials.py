@@ -11,11 +11,10 @@ Source: ``src/condor_utils/store_cred.cpp``,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from condor_twisted.errors import TokenRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.identity_map import MapFiles
 from condor_twisted.security.knobs import Knobs

@@ -18,7 +18,7 @@ Source: ``src/condor_daemon_core.V6/daemon_command.cpp: AcceptUDPRequest``,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from condor_twisted.errors import (
     AuthorizationDenied,
@@ -26,7 +26,6 @@ from condor_twisted.errors import (
     MalformedMessage,
     SessionUnknown,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.admission import admit
 from condor_twisted.security.authorization import Decision
 from condor_twisted.security.commands import (

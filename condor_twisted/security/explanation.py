@@ -19,12 +19,11 @@ each item.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import FailedAttempt
-from condor_twisted.records import dataclass
 from condor_twisted.security.admission import holds
 from condor_twisted.security.authorization import Decision, KnobPlace
 from condor_twisted.security.context import HandshakeContext, SecurityState

@@ -22,10 +22,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "AccessEntry",

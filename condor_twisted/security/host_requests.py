@@ -7,10 +7,8 @@ they are answered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from condor_twisted.records import dataclass
 
 if TYPE_CHECKING:
     from condor_twisted.security.steps import Handshake

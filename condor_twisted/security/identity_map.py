@@ -21,10 +21,10 @@ Source: ``src/condor_utils/MapFile.cpp``.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
 from condor_twisted.security.pattern_syntax import PatternError, PatternUnsupported
 

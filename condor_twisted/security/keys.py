@@ -5,10 +5,8 @@ Source: ``src/condor_io/CryptKey.h``, ``src/condor_io/condor_crypt.cpp``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
-
-from condor_twisted.records import dataclass
 
 __all__ = ["CryptoMethod", "SessionKey", "parse_crypto_methods"]
 

@@ -11,9 +11,9 @@ Cost: at most one step per character and part of the pattern.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.security.pattern_syntax import (
     Alternation,
     Assertion,

@@ -20,6 +20,7 @@ handshake, exchangeKey``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.errors import (
@@ -32,7 +33,6 @@ from condor_twisted.errors import (
     RemoteProtocolError,
     SecurityError,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.identity import (
     UNAUTHENTICATED_USER,
     check_user,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from condor_twisted.errors import FailedAttempt
-from condor_twisted.records import dataclass
 from condor_twisted.security.authorization import Decision
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.method_loop import Authenticated

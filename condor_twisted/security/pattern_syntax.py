@@ -13,11 +13,9 @@ Source: pcre2syntax(3).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, TypeAlias
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "Alternation",

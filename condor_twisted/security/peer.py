@@ -6,11 +6,11 @@ Source: ``src/condor_io/sock.h`` (``getFullyQualifiedUser``, ``triedAuthenticati
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.records import dataclass
 from condor_twisted.security.identity import (
     UNAUTHENTICATED_USER,
     is_authenticated,

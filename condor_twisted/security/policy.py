@@ -15,13 +15,12 @@ SecMan::ReconcileSecurityPolicyAds``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
 from condor_twisted.constants.permissions import CONFIG_CHAIN, Permission
 from condor_twisted.errors import ConfigError, PolicyMismatch
-from condor_twisted.records import dataclass
 from condor_twisted.security.keys import CryptoMethod, parse_crypto_methods
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import common_methods, filter_methods

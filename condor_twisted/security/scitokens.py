@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.claims import Claims, check_times
 from condor_twisted.security.tokens import read_json_object, read_token_part
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
@@ -43,7 +43,6 @@ from condor_twisted.errors import (
     PolicyMismatch,
     SessionUnknown,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.admission import admit, unfit_levels, unmet_requirement
 from condor_twisted.security.authorization import Decision, parse_limits
 from condor_twisted.security.commands import (

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.records import dataclass
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.wire.ciphers import CfbCipher

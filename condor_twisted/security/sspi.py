@@ -7,10 +7,8 @@ they are answered.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "SSPI_LIBRARY",

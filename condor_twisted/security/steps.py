@@ -36,11 +36,10 @@ What whoever runs a handshake (the driver) has to do:
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from condor_twisted.records import dataclass
 from condor_twisted.security.host_requests import (
     ConfirmServer,
     ReadKnownHost,

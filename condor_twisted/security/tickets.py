@@ -7,10 +7,8 @@ they are answered. Who performs them has Kerberos' own library; nothing here doe
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "KERBEROS_LIBRARY",

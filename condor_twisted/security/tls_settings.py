@@ -5,9 +5,9 @@ Source: ``src/condor_io/condor_auth_ssl.cpp: Condor_Auth_SSL::setup_ssl_ctx``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.security.knobs import Knobs
 
 __all__ = ["CIPHERS_KNOB", "SKIP_HOST_CHECK", "SSL_SWITCHES", "TlsSettings"]

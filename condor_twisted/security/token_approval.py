@@ -6,13 +6,12 @@ Source: ``src/condor_daemon_core.V6/daemon_core_main.cpp: TokenRequest``.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from condor_twisted.constants import attributes
 from condor_twisted.errors import TokenServiceRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.host_patterns import IpNetwork, parse_ip, parse_network
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import split_words

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.constants.permissions import Permission
@@ -20,7 +20,6 @@ from condor_twisted.errors import (
     TokenRefused,
     TokenServiceRefused,
 )
-from condor_twisted.records import dataclass
 from condor_twisted.security.akep2 import POOL_DOMAIN
 from condor_twisted.security.context import SecurityState
 from condor_twisted.security.host_patterns import glob_matches

@@ -18,10 +18,10 @@ handle_dc_auto_approve_token_request, cleanup_request_map``.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.errors import TokenServiceRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.context import SecurityState
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.peer import Peer
@@ -79,7 +79,7 @@ class TokenRequests:
     def __init__(
         self,
         security: SecurityState,
-        limits: TokenRequestLimits = TokenRequestLimits(),  # noqa: B008 -- frozen
+        limits: TokenRequestLimits = TokenRequestLimits(),
     ) -> None:
         self.security = security
         self.issuer = TokenIssuer(security)

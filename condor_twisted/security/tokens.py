@@ -20,13 +20,12 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.literals import LiteralValue, format_literal
 from condor_twisted.constants.attributes import TOKEN_EXPIRATION_TIME
 from condor_twisted.errors import TokenRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.akep2 import SEED_A, derive_secret_key
 from condor_twisted.security.claims import Claims, check_times
 from condor_twisted.security.method_names import split_words

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.error import DNSLookupError
@@ -17,7 +18,6 @@ from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.this_host import own_address
-from condor_twisted.records import dataclass
 from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.option_table import (
     Option,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.error import ConnectError, DNSLookupError
@@ -16,7 +17,6 @@ from condor_twisted.client.daemons import DaemonLocator, kind_named
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import CondorTwistedError, DaemonNotFound, PeerClosed
 from condor_twisted.protocols.files import FileReceiver
-from condor_twisted.records import dataclass
 from condor_twisted.tools.beginning import DONE, FAILED, begin, warn
 from condor_twisted.tools.option_table import (
     Option,

@@ -10,9 +10,8 @@ Source: ``src/condor_utils/match_prefix.cpp``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "Match",

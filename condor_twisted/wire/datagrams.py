@@ -33,11 +33,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from condor_twisted.errors import LimitExceeded, LocalProtocolError, MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.wire.safe_messages import (
     NO_SECURITY,
     SECURITY_MAGIC,
@@ -247,7 +246,7 @@ class Reassembler:
 
     def __init__(
         self,
-        limits: ReassemblyLimits = ReassemblyLimits(),  # noqa: B008 -- frozen
+        limits: ReassemblyLimits = ReassemblyLimits(),
     ) -> None:
         self._limits = limits
         self._unfinished: dict[bytes, _Unfinished] = {}

@@ -32,10 +32,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.errors import LimitExceeded, LocalProtocolError, MalformedMessage
-from condor_twisted.records import dataclass
 
 __all__ = [
     "MAX_ATTRIBUTES",

@@ -16,10 +16,10 @@ extractInheritedSocks, Create_Process``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.errors import LimitExceeded, MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.wire.serialized_sockets import (
     SerializedEndpoint,
     SerializedSocket,

@@ -27,11 +27,10 @@ from __future__ import annotations
 
 import hmac
 import struct
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.errors import LocalProtocolError, MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.wire.ciphers import MAC_BYTES, CfbCipher, md5_mac
 
 __all__ = [

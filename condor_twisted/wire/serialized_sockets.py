@@ -22,12 +22,11 @@ serializeMsgInfo``; ``src/condor_io/reli_sock.cpp: ReliSock::serialize``;
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from condor_twisted.errors import MalformedMessage
-from condor_twisted.records import dataclass
 
 __all__ = [
     "SerializedCrypto",

@@ -17,11 +17,11 @@ SharedPortServer::HandleConnectRequest``.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import LimitExceeded, MalformedMessage, RemoteProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 

@@ -19,12 +19,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from condor_twisted.errors import MalformedMessage
-from condor_twisted.records import dataclass
 
 __all__ = [
     "MAX_SINFUL_CHARACTERS",

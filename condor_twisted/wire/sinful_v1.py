@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from condor_twisted.errors import MalformedMessage
-from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import (
     ALIAS,
     CCB_CONTACT,

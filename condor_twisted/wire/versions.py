@@ -10,11 +10,9 @@ Source: ``src/condor_utils/condor_ver_info.cpp: CondorVersionInfo``,
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache, total_ordering
 from typing import Final
-
-from condor_twisted.records import dataclass
 
 __all__ = [
     "ANNOUNCED_PLATFORM",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -13,7 +14,6 @@ from twisted.logger import Logger
 from condor_twisted.daemoncore.children.child_protocol import ChildProtocol
 from condor_twisted.daemoncore.children.spawn_options import SpawnOptions
 from condor_twisted.errors import LocalProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.wire.sinful import SinfulAddress
 
 if TYPE_CHECKING:

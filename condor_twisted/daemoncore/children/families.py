@@ -25,13 +25,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from twisted.logger import Logger
 
 from condor_twisted.errors import LocalProtocolError
-from condor_twisted.records import dataclass
 
 __all__ = ["Family", "FamilyUsage", "Process", "members_of", "read_processes"]
 

@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from condor_twisted.config.settings import Settings
@@ -33,7 +33,6 @@ from condor_twisted.daemoncore.ports.shared_port_file import (
     read_shared_port_address,
 )
 from condor_twisted.errors import SpawnFailed
-from condor_twisted.records import dataclass
 from condor_twisted.security.claim_ids import (
     FAMILY_SESSION,
     PARENT_SESSION,

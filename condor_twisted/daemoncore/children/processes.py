@@ -21,6 +21,7 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -41,7 +42,6 @@ from condor_twisted.daemoncore.children.spawn_orders import (
 from condor_twisted.daemoncore.events.handlers import HandlerRunner, describe_handler
 from condor_twisted.daemoncore.program.own_process import have_descriptors
 from condor_twisted.errors import LocalProtocolError, SpawnFailed
-from condor_twisted.records import dataclass
 
 __all__ = ["ProcessSettings", "Processes"]
 
@@ -124,7 +124,7 @@ class Processes:
         seconds: Callable[[], float],
         runner: HandlerRunner,
         bequest: Callable[[], Bequest],
-        settings: ProcessSettings = ProcessSettings(),  # noqa: B008 -- frozen
+        settings: ProcessSettings = ProcessSettings(),
         environment: Mapping[str, str] = os.environ,
         ended: Callable[[Child], object] | None = None,
     ) -> None:

@@ -6,10 +6,10 @@ Source: ``src/condor_daemon_core.V6/daemon_core.cpp: DaemonCore::Create_Process`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.wire.serialized_sockets import SerializedSocket
 
 __all__ = [

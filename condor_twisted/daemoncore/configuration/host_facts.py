@@ -8,14 +8,13 @@ import platform
 import pwd
 import socket
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.daemoncore.configuration.system_names import (
     release_name,
     system_names,
 )
-from condor_twisted.records import dataclass
 
 __all__ = ["HostFacts"]
 

@@ -24,6 +24,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from condor_twisted.config.arithmetic import Evaluate
@@ -38,7 +39,6 @@ from condor_twisted.daemoncore.configuration.expressions import evaluate_express
 from condor_twisted.daemoncore.configuration.host_facts import HostFacts
 from condor_twisted.daemoncore.configuration.sources import FileSources
 from condor_twisted.errors import ConfigError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "Configuration",

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -31,7 +32,6 @@ from condor_twisted.daemoncore.children.child import Child
 from condor_twisted.daemoncore.events.signals import Signals
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.protocols.commands import CommandOpener
-from condor_twisted.records import dataclass
 from condor_twisted.security.negotiation import CommandStart
 from condor_twisted.wire.messages import MessageWriter
 

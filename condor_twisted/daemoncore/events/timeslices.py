@@ -5,10 +5,8 @@ Source: ``src/condor_utils/condor_timeslice.cpp: Timeslice``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
-
-from condor_twisted.records import dataclass
 
 __all__ = ["Timeslice"]
 

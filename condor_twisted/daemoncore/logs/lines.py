@@ -17,6 +17,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from twisted.logger import (
@@ -29,7 +30,6 @@ from zope.interface import implementer
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.logs.files import LogSink
-from condor_twisted.records import dataclass
 
 __all__ = [
     "CATEGORIES",

@@ -26,11 +26,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from condor_twisted.errors import CondorTwistedError
-from condor_twisted.records import dataclass
 
 __all__ = [
     "CommandLine",

@@ -17,6 +17,7 @@ HandleDefaultRequest, HandleHttpRequest``;
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.logger import Logger
@@ -25,7 +26,6 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.errors import RemoteProtocolError
 from condor_twisted.protocols.endpoint_sockets import EndpointSockets, PassingFailed
 from condor_twisted.protocols.log_text import FoldedLog, escaped
-from condor_twisted.records import dataclass
 from condor_twisted.wire.shared_port import (
     MAX_REQUEST_BYTES,
     OWN_ENDPOINT,

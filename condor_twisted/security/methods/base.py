@@ -11,13 +11,12 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthenticationFailed, FailedAttempt, TrailingData
-from condor_twisted.records import dataclass
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
 from condor_twisted.security.host_patterns import parse_ip

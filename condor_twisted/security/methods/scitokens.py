@@ -12,10 +12,10 @@ Source: ``src/condor_io/condor_auth_ssl.cpp``,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from condor_twisted.errors import TokenRefused
-from condor_twisted.records import dataclass
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods.base import (
     AuthResult,

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.config.writing import WritingOptions
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,

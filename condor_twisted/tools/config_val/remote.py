@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.error import ConnectError, DNSLookupError
@@ -23,7 +24,6 @@ from condor_twisted.config.language import assignment_key
 from condor_twisted.config.listing import assignment_text, comment_text
 from condor_twisted.constants.commands import Command
 from condor_twisted.errors import CondorTwistedError, DaemonNotFound
-from condor_twisted.records import dataclass
 from condor_twisted.tools.beginning import DONE, FAILED, warn
 from condor_twisted.tools.config_val.local import read_local
 from condor_twisted.tools.config_val.options import USE, ConfigValOptions

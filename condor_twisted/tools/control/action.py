@@ -8,11 +8,11 @@ Source: ``src/condor_tools/tool.cpp: computeRealAction, doCommand``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.client.daemons import DaemonKind, kind_named
 from condor_twisted.constants.commands import Command
-from condor_twisted.records import dataclass
 from condor_twisted.tools.control.options import ControlOptions
 
 __all__ = ["Action", "plan", "title_of"]

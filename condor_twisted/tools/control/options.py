@@ -5,10 +5,9 @@ Source: ``src/condor_tools/tool.cpp: main``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,

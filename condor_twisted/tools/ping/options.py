@@ -5,11 +5,10 @@ Source: ``src/condor_tools/ping.cpp: main``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.constants.command_names import find_command
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,

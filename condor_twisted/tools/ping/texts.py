@@ -6,11 +6,11 @@ print_useful_info_10``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.client.ping import PingResult
 from condor_twisted.protocols.log_text import escaped
-from condor_twisted.records import dataclass
 from condor_twisted.tools.ping.error_stack import error_stack
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 

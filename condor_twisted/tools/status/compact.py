@@ -9,11 +9,10 @@ reduce_slot_results``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from condor_twisted.classad.full_values import FullValue
 from condor_twisted.classad.literals import ERROR, UNDEFINED
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.layout import Compact
 from condor_twisted.tools.status.print_mask import RenderedRow
 from condor_twisted.tools.status.rows import Row, as_integer, as_real, shown

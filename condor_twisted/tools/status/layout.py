@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.print_mask import Column
 
 __all__ = ["Columns", "Compact", "Layout", "Table"]

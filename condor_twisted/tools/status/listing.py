@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from condor_twisted.classad.ad_printing import (
     XML_FOOTER,
@@ -22,7 +23,6 @@ from condor_twisted.classad.full_values import FullValue
 from condor_twisted.classad.literals import encode_text
 from condor_twisted.classad.wire_ad import WireAd
 from condor_twisted.constants.attributes import is_private
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.compact import (
     CompactRow,
     fold_rows,

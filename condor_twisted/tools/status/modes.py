@@ -5,9 +5,9 @@ Source: ``src/condor_status.V6/setflags.cpp``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import UsageError
 from condor_twisted.tools.status.totals import (
     CheckpointServerTotals,

@@ -6,10 +6,9 @@ Source: ``src/condor_status.V6/status.cpp: firstPass, secondPass``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Match,
     Option,

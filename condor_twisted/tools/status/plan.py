@@ -8,14 +8,13 @@ Source: ``src/condor_status.V6/status.cpp: main``,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.literals import decode_string, encode_text
 from condor_twisted.classad.printing import read_expression
 from condor_twisted.classad.wire_ad import AdValue, ExpressionText
 from condor_twisted.client.queries import Query, make_query
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.layout import Compact, Layout, Table
 from condor_twisted.tools.status.modes import LONG_STYLES, MODES, TOTALS
 from condor_twisted.tools.status.options import StatusOptions

@@ -9,14 +9,13 @@ Source: ``src/condor_utils/ad_printmask.cpp: AttrListPrintMask``,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from condor_twisted.classad.full_values import ComposedValue, FullValue
 from condor_twisted.classad.literals import UNDEFINED, encode_text
 from condor_twisted.classad.printing import read_expression
 from condor_twisted.classad.syntax import NAME
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.printf import (
     Conversion,
     PrintfFormat,

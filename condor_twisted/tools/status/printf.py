@@ -12,9 +12,8 @@ from __future__ import annotations
 import enum
 import re
 import time
+from dataclasses import dataclass
 from typing import Final
-
-from condor_twisted.records import dataclass
 
 __all__ = ["Conversion", "PrintfFormat", "collapse_escapes", "duration", "short_date"]
 

@@ -6,10 +6,9 @@ Source: ``src/condor_status.V6/totals.cpp: TrackTotals``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.status.rows import Row
 
 __all__ = ["EVERY_SLOT", "SlotOptions", "Totals", "TotalsTable"]

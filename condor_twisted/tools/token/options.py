@@ -8,10 +8,9 @@ Source: ``src/condor_tools/token_create.cpp``, ``token_fetch.cpp``, ``token_list
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,

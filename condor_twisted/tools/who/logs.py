@@ -14,11 +14,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.client.daemons import address_in_file
-from condor_twisted.records import dataclass
 
 __all__ = ["DaemonTrace", "job_processes", "scan_log", "scan_logs"]
 

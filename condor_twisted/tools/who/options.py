@@ -5,11 +5,10 @@ Source: ``src/condor_who/who.cpp: parse_args``.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.expressions import check_expression
-from condor_twisted.records import dataclass
 from condor_twisted.tools.option_table import (
     Option,
     UsageError,

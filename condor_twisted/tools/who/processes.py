@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.errors import RemoteProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.wire.inheritance import INHERIT_VARIABLE, Inheritance
 
 __all__ = ["DaemonProcess", "read_process", "startd_processes"]

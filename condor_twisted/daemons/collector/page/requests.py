@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from condor_twisted.classad.literals import decode_string
@@ -16,7 +17,6 @@ from condor_twisted.daemons.collector.state.queries import QueryPlan
 from condor_twisted.daemons.collector.state.refusals import QueryRefused
 from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.errors import ExpressionsUnavailable, RemoteProtocolError
-from condor_twisted.records import dataclass
 from condor_twisted.wire.messages import EncodedAd
 
 __all__ = ["AdsRequest", "RequestRefused", "read_arguments", "read_flag"]

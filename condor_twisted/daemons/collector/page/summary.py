@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from condor_twisted.classad.literals import parse_literal
@@ -16,7 +16,6 @@ from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.page.view import PoolView
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.records import raw_values
-from condor_twisted.records import dataclass
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 
 __all__ = ["PoolSummary", "count_pool", "exposition", "summary_json"]

@@ -11,11 +11,11 @@ Source: ``src/condor_utils/hashkey.cpp``, ``src/condor_utils/condor_adtypes.cpp`
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
-from condor_twisted.records import dataclass
 
 __all__ = [
     "ACCOUNTING",

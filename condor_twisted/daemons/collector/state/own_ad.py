@@ -6,14 +6,13 @@ Source: ``src/condor_collector.V6/collector.cpp: init_classad, sendCollectorAd``
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from condor_twisted.classad.wire_ad import AdBuilder, AdValue
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.tables import AdStore
-from condor_twisted.records import dataclass
 from condor_twisted.wire.messages import EncodedAd
 
 __all__ = ["OwnFacts", "PoolTotals", "build_own_ad", "own_name"]

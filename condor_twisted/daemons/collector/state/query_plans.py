@@ -11,7 +11,7 @@ query_scanFunc``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import compress
 from typing import Final
@@ -31,7 +31,6 @@ from condor_twisted.daemons.collector.state.replies import END_OF_REPLY, ReplyFo
 from condor_twisted.daemons.collector.state.senders import Requester
 from condor_twisted.daemons.collector.state.tables import AdTable
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
-from condor_twisted.records import dataclass
 
 __all__ = ["NO_LIMIT", "QueryPart", "QueryPlan"]
 

@@ -10,7 +10,7 @@ expire``, ``src/condor_collector.V6/collector.cpp: process_invalidation``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Final
 
@@ -34,7 +34,6 @@ from condor_twisted.daemons.collector.state.updates import (
     with_last_heard,
 )
 from condor_twisted.errors import ExpressionError, ExpressionsUnavailable
-from condor_twisted.records import dataclass
 from condor_twisted.wire.messages import EncodedAd
 
 __all__ = ["Housekeeper", "Invalidation", "Sweep"]

@@ -5,7 +5,8 @@ Source: ``src/condor_collector.V6/collector.cpp: CollectorDaemon::Config``.
 
 from __future__ import annotations
 
-from condor_twisted.records import dataclass
+from dataclasses import dataclass
+
 from condor_twisted.security.knobs import Knobs
 
 __all__ = ["CollectorSettings"]

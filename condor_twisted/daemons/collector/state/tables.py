@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from condor_twisted.daemons.collector.state.columns import Column
@@ -18,7 +19,6 @@ from condor_twisted.daemons.collector.state.kinds import (
     generic_kind,
 )
 from condor_twisted.daemons.collector.state.records import AdRecord
-from condor_twisted.records import dataclass
 
 __all__ = ["MAX_COLUMNS", "AdStore", "AdTable", "Change", "ChangeKind", "Observer"]
 
