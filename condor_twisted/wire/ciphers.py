@@ -145,9 +145,11 @@ class AesGcmProtection:
     __slots__ = (
         "_decrypt",
         "_encrypt",
-        "_receive_base",
+        "_invalid_tag",
         "_receive_count",
+        "_receive_first",
         "_receive_prefix",
+        "_receive_rest",
         "_send_base",
         "_send_count",
         "_send_prefix",
@@ -160,6 +162,7 @@ class AesGcmProtection:
     wants_transcript: Final = True
 
     def __init__(self, key: bytes, random_bytes: Callable[[int], bytes]) -> None:
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if len(key) != AES_KEY_BYTES:
@@ -169,12 +172,14 @@ class AesGcmProtection:
         cipher = AESGCM(key)
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt
+        self._invalid_tag: Final = InvalidTag
         self._send_base = random_bytes(_IV_BYTES)
         self._send_count = 0
         self._send_prefix = b""
-        self._receive_base = b""
         self._receive_count = 0
+        self._receive_first = 0
         self._receive_prefix = b""
+        self._receive_rest = b""
         self._started = False
 
     def __repr__(self) -> str:
@@ -230,27 +235,28 @@ class AesGcmProtection:
             MalformedMessage: If the frame is too short for what it must hold, does
                 not authenticate in its place, or is one too many.
         """
-        from cryptography.exceptions import InvalidTag
-
         count = self._receive_count
         if count:
             if len(body) <= _TAG_BYTES:
                 raise MalformedMessage("an AES-GCM frame without content")
             if count >= _COUNTER_LIMIT:
                 raise MalformedMessage("the peer's AES-GCM counter is used up")
-            iv = _iv(self._receive_base, count)
+            first = (self._receive_first + count) & _COUNTER_LIMIT
+            iv = _UINT32.pack(first) + self._receive_rest
             additional = header
         else:
             if not self._started:
                 raise LocalProtocolError("AES-GCM needs the transcript's digests")
             if len(body) <= _IV_BYTES + _TAG_BYTES:
                 raise MalformedMessage("a first AES-GCM frame without content")
-            iv = self._receive_base = body[:_IV_BYTES]
+            iv = body[:_IV_BYTES]
+            (self._receive_first,) = _UINT32.unpack_from(iv)
+            self._receive_rest = iv[_UINT32.size :]
             body = body[_IV_BYTES:]
             additional = self._receive_prefix + header
         try:
             content = self._decrypt(iv, body, additional)
-        except InvalidTag:
+        except self._invalid_tag:
             raise MalformedMessage("an AES-GCM frame is not authentic") from None
         self._receive_count = count + 1
         return content

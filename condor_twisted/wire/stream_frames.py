@@ -223,8 +223,13 @@ class StreamFramer:
         if self._error is not None:
             raise self._error
         buffer = self._buffer
-        if self._offset == len(buffer):
+        unclaimed = len(buffer) - self._offset
+        if not unclaimed:
             self._buffer = data
+            self._offset = 0
+            return
+        if unclaimed <= len(data):  # so that no byte is copied again and again
+            self._buffer = _cut(buffer, self._offset, len(buffer)) + data
             self._offset = 0
             return
         if isinstance(buffer, bytearray):
@@ -266,7 +271,7 @@ class StreamFramer:
         start = self._offset
         while start < size:
             if size - start < FRAME_HEADER_BYTES:
-                self._check_partial_header(bytes(buffer[start:]))
+                self._check_partial_header(_cut(buffer, start, size))
                 return None
             end_flag, length = _HEADER.unpack_from(buffer, start)
             if end_flag > _MAX_END_FLAG:
