@@ -104,6 +104,10 @@ class FrameProtection(Protocol):
         """Return the whole frame that carries ``content``."""
         ...
 
+    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """The same in pieces: what is long need not be copied."""
+        ...
+
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame, which is authentic then.
 
@@ -212,21 +216,26 @@ class AesGcmProtection:
 
     def seal(self, end: int, content: bytes, /) -> bytes:
         """Return the whole frame that carries ``content``."""
+        return b"".join(self.seal_pieces(end, content))
+
+    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """The same in pieces."""
         count = self._send_count
         base = self._send_base
         if count:
             if count >= _COUNTER_LIMIT:
                 raise LocalProtocolError("this AES-GCM stream has no counter left")
             header = _HEADER.pack(end, len(content) + _TAG_BYTES)
-            frame = header + self._encrypt(_iv(base, count), content, header)
+            pieces = header, self._encrypt(_iv(base, count), content, header)
         else:
             if not self._started:
                 raise LocalProtocolError("AES-GCM needs the transcript's digests")
             header = _HEADER.pack(end, len(content) + _IV_BYTES + _TAG_BYTES)
             prefix, self._send_prefix = self._send_prefix, b""
-            frame = header + base + self._encrypt(base, content, prefix + header)
+            sealed = self._encrypt(base, content, prefix + header)
+            pieces = header + base, sealed
         self._send_count = count + 1
-        return frame
+        return pieces
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.
@@ -322,7 +331,12 @@ class Md5Protection:
 
     def seal(self, end: int, content: bytes, /) -> bytes:
         """Return the whole frame that carries ``content``."""
-        return _HEADER.pack(end, len(content)) + md5_mac(self._key, content) + content
+        return b"".join(self.seal_pieces(end, content))
+
+    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """The same in pieces."""
+        mac = md5_mac(self._key, content)
+        return _HEADER.pack(end, len(content)) + mac, content
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.
@@ -469,12 +483,16 @@ class CfbProtection:
 
     def seal(self, end: int, content: bytes, /) -> bytes:
         """Return the whole frame that carries ``content``."""
+        return b"".join(self.seal_pieces(end, content))
+
+    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """The same in pieces."""
         body = self._cipher.encrypt(content)
         if end:
             self._cipher.end_sending()
         if self._integrity is not None:
-            return self._integrity.seal(end, body)
-        return _HEADER.pack(end, len(body)) + body
+            return self._integrity.seal_pieces(end, body)
+        return _HEADER.pack(end, len(body)), body
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.

@@ -394,13 +394,16 @@ class StreamFramer:
 
     def frame_pieces(self, part: bytes, last: bool) -> tuple[bytes, ...]:
         """The same as ``frame_part``, in pieces: what is long need not be copied."""
+        protection = self._protection
+        growth = 0 if protection is None else protection.growth_bytes
         if (
-            self._protection is None
-            and self._sent is None
+            self._sent is None
             and self._error is None
-            and 0 < len(part) <= MAX_FRAME_BYTES
+            and 0 < len(part) <= MAX_FRAME_BYTES - growth
         ):
             self._sending = not last
+            if protection is not None:
+                return protection.seal_pieces(int(last), part)
             return _HEADER.pack(int(last), len(part)), part
         return (self.frame_part(part, last),)
 
