@@ -147,6 +147,9 @@ class SlotReceiver:
         old = self._public.records.get(str(name[1], "utf-8", "surrogateescape"))
         if old is None:
             return None
+        former = self._private.records.get(old.key)
+        if isinstance(former, PrivateTwin) and not former.is_prefixed:
+            return None  # it came in the clear: this time all is read
         found = follow_encrypted(self._shapes, old, payload, offset)
         if found is None:
             return None
@@ -408,9 +411,10 @@ class SlotReceiver:
 
     def _keep_form(self, record: AdRecord, ad: EncodedAd, form: bytes) -> None:
         """Keep an ad as it came on an encrypted stream: the next one is held to it."""
-        if record.shape is not None and record.body is ad.body:
-            lines = form[LENGTH_BYTES : -len(PREFIXED_TYPE_SLOTS)]
-            self._store.keep_prefixed(record, PrefixedText(lines))
+        if record.shape is None or record.body is not ad.body or ad.secret_lines:
+            return  # then these are not all of the lines, or more than those
+        lines = form[LENGTH_BYTES : -len(PREFIXED_TYPE_SLOTS)]
+        self._store.keep_prefixed(record, PrefixedText(lines))
 
     def _learn(self, layout: Layout, old: AdRecord, new: AdRecord) -> None:
         """See what changed, and know where that is the next time."""

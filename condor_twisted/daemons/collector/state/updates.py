@@ -249,10 +249,6 @@ class UpdateReceiver:
             self._accept_private(accepted.record, ad, private, sender, now)
         return accepted if taken == len(ads) else accepted._replace(is_shed=True)
 
-    def wants_private_ad(self, record: AdRecord, command: int) -> bool:
-        """Whether a second ad may follow the one that was stored."""
-        return command == 0 and record.kind is kinds.SLOT
-
     def store_own(self, ad: EncodedAd, now: float) -> AdRecord:
         """Store the collector's own ad: without stamps about updates or senders.
 
