@@ -81,6 +81,12 @@ def clear_ad(lines: list[bytes], secret_lines: tuple[bytes, ...] = ()) -> bytes:
     )
 
 
+def clear_form_behind(public_ad: bytes) -> bytes:
+    """A public ad, and a private one in clear form behind it."""
+    lines = private(11)
+    return public_ad + clear_ad(lines[:-1], (lines[-1],))
+
+
 def encrypted(sequence: int, load: bytes = b"0.5", claim: bytes = b"c1") -> bytes:
     """An update of both ads on an encrypted stream."""
     lines = public(sequence, load)
@@ -270,6 +276,27 @@ class EncryptedUpdateTests(PoolsTestCase):
         self.assertIsNone(follow_clear(book, record, other, 0))
         self.assertIsNotNone(follow_encrypted(book, record, other, 0))
         self.assertIsNone(follow_encrypted(book, record, clear, 0))
+
+    def test_private_ad_of_the_other_form(self) -> None:
+        """A private ad in the form of another stream is none, though it was before."""
+        record = self.both(bytes(8) + clear_form_behind(encrypted_ad(public(11))))
+        self.assertIsNotNone(record)
+        message = bytes(8) + clear_ad(public(12)) + encrypted_ad(private(12))
+        for pool in (self.quick, self.usual):
+            pool.state.receive_clear(0, message, 8, SENDER, NOW)
+        self.assertEqual(contents(self.quick), contents(self.usual))
+        twin = self.quick.state.store.table(kinds.SLOT_PRIVATE).records[KEY]
+        self.assertIn(b"UpdateSequenceNumber = 10\0", twin.body)
+
+    def test_mnh_1_18_long_numbers(self) -> None:
+        """A sequence number of any length is read as the usual way reads it."""
+        line = b"UpdateSequenceNumber = "
+        for digits in (17, 18, 19, 20, 400, 5000):
+            lines = [
+                line + b"7" * digits if each.startswith(line) else each
+                for each in public(11)
+            ]
+            self.both(bytes(8) + encrypted_ad(lines) + encrypted_ad(private(11)))
 
     def test_mnh_0_1_cut_short(self) -> None:
         """A message that ends anywhere is refused, or its public ad alone is taken."""
