@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.classad.wire_ad import AdValue
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemons.collector.state import kinds
 from condor_twisted.daemons.collector.state.followers import (
@@ -453,6 +454,22 @@ class KeepingTests(PoolsTestCase):
                 kinds.SLOT, KEY, record.body, record.count, None, (), b"A = 1\0", 1, NOW
             )
             self.quick.state.reply_form(True).public_ads([copy], [])
+        self.assertEqual(self.quick.state.store.prefixed_bytes, before)
+
+    def test_generic_ads(self) -> None:
+        """An ad of a generic type is kept as others are, and given back."""
+        before = self.quick.state.store.prefixed_bytes
+        self.quick.update(Command.UPDATE_AD_GENERIC, {"MyType": "Thing", "Name": "t"})
+        asked: dict[str, AdValue] = {"TargetType": "Thing"}
+        for _ in range(2):
+            clear = self.quick.ask(Command.QUERY_GENERIC_ADS, asked)
+            found = self.quick.ask(Command.QUERY_GENERIC_ADS, asked, encrypted=True)
+            self.assertEqual(found, clear)
+            self.assertGreater(self.quick.state.store.prefixed_bytes, before)
+        self.quick.invalidate(
+            Command.INVALIDATE_ADS_GENERIC,
+            {"MyType": "Query", "TargetType": "Thing", "Name": "t"},
+        )
         self.assertEqual(self.quick.state.store.prefixed_bytes, before)
 
     def test_less_room(self) -> None:
