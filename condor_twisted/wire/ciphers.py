@@ -100,12 +100,8 @@ class FrameProtection(Protocol):
         """Begin, with SHA-256 over all clear frames sent and received so far."""
         ...
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
-        ...
-
-    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
-        """The same in pieces: what is long need not be copied."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         ...
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
@@ -214,12 +210,8 @@ class AesGcmProtection:
         self._send_prefix = sent_digest + received_digest
         self._receive_prefix = received_digest + sent_digest
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
-        return b"".join(self.seal_pieces(end, content))
-
-    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
-        """The same in pieces."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         count = self._send_count
         base = self._send_base
         if count:
@@ -329,12 +321,8 @@ class Md5Protection:
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
-        return b"".join(self.seal_pieces(end, content))
-
-    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
-        """The same in pieces."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         mac = md5_mac(self._key, content)
         return _HEADER.pack(end, len(content)) + mac, content
 
@@ -481,17 +469,13 @@ class CfbProtection:
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
-        return b"".join(self.seal_pieces(end, content))
-
-    def seal_pieces(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
-        """The same in pieces."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         body = self._cipher.encrypt(content)
         if end:
             self._cipher.end_sending()
         if self._integrity is not None:
-            return self._integrity.seal_pieces(end, body)
+            return self._integrity.seal(end, body)
         return _HEADER.pack(end, len(body)), body
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
