@@ -121,17 +121,22 @@ def _other_widths(
     at = start
     for run, width, head in zip(shape.runs, shape.widths, heads, strict=False):
         end = behind + run
-        line = end - head - LENGTH_BYTES
-        if not begins_with(text[behind:line], at):
-            return None
-        at += line - behind
-        # Wherever the length says that the NUL is, the next run has to begin.
-        stop = at + LENGTH_BYTES - 1
-        stop += int.from_bytes(payload[at : at + LENGTH_BYTES], "big")
-        at += LENGTH_BYTES
-        if not begins_with(text[line + LENGTH_BYTES : end], at):
-            return None
-        values.append(payload[at + head : stop])
+        if begins_with(text[behind:end], at):
+            at += run
+            stop = at + width
+        else:
+            line = end - head - LENGTH_BYTES
+            if not begins_with(text[behind:line], at):
+                return None
+            at += line - behind
+            length = int.from_bytes(payload[at : at + LENGTH_BYTES], "big")
+            at += LENGTH_BYTES
+            stop = at + length - 1
+            if not begins_with(text[line + LENGTH_BYTES : end], at):
+                return None
+            at += head
+        values.append(payload[at:stop])
+        # Where the length says that the NUL is, the next run has to begin.
         at = stop
         behind = end + width
     if not begins_with(text[behind:], at):
