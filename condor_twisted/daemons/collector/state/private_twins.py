@@ -82,15 +82,21 @@ def clear_text(book: ShapeBook, encoded: bytes) -> PrivateText:
     return PrivateText(encoded, book.shape_between(encoded, _needles(encoded)), False)
 
 
-def prefixed_text(book: ShapeBook, ad: EncodedAd, encoded: bytes) -> PrivateText:
+def prefixed_text(book: ShapeBook, ad: EncodedAd, encoded: bytes) -> PrivateText | None:
     """A private ad that came on an encrypted stream.
 
     Args:
         book: The shapes in use.
-        ad: The ad that was read; none of its lines came as a secret.
+        ad: The ad that was read.
         encoded: Its bytes.
+
+    Returns:
+        ``None`` where more than its lines came: marked secrets, or type strings.
     """
     body = ad.body
+    size = LENGTH_BYTES + len(body) + LENGTH_BYTES * ad.count + len(PREFIXED_TYPE_SLOTS)
+    if ad.secret_lines or size != len(encoded):
+        return None
     shape = book.shape_between(body, _needles(body))
     if shape is not None:
         behind = len(PREFIXED_TYPE_SLOTS)

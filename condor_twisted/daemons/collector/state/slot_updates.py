@@ -46,7 +46,6 @@ from condor_twisted.daemons.collector.state.statistics import (
 )
 from condor_twisted.daemons.collector.state.tables import AdStore
 from condor_twisted.wire.messages import (
-    PREFIXED_TYPE_SLOTS,
     EncodedAd,
 )
 
@@ -395,8 +394,10 @@ class SlotReceiver:
         self, known: _Known, ads: Sequence[EncodedAd], forms: Sequence[bytes]
     ) -> PrivateText:
         """A private ad that was cut out, as it is kept."""
-        if len(forms) == len(ads) and not ads[1].secret_lines:
-            return prefixed_text(self._shapes, ads[1], forms[1])
+        if len(forms) == len(ads):
+            text = prefixed_text(self._shapes, ads[1], forms[1])
+            if text is not None:
+                return text
         layout, _, body, private_lines = known
         encoded = in_the_clear(layout.public_count, body, private_lines)
         return clear_text(self._shapes, encoded)
@@ -413,8 +414,8 @@ class SlotReceiver:
         """Keep an ad as it came on an encrypted stream: the next one is held to it."""
         if record.shape is None or record.body is not ad.body or ad.secret_lines:
             return  # then these are not all of the lines, or more than those
-        lines = form[LENGTH_BYTES : -len(PREFIXED_TYPE_SLOTS)]
-        self._store.keep_prefixed(record, PrefixedText(lines))
+        end = LENGTH_BYTES + len(ad.body) + LENGTH_BYTES * ad.count
+        self._store.keep_prefixed(record, PrefixedText(form[LENGTH_BYTES:end]))
 
     def _learn(self, layout: Layout, old: AdRecord, new: AdRecord) -> None:
         """See what changed, and know where that is the next time."""

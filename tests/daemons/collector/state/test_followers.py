@@ -117,10 +117,9 @@ class PoolsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Both know a slot well."""
-        settings = CollectorSettings(encrypted_cache_bytes=self.cache_bytes)
-        self.quick = Pool(settings)
-        self.usual = Pool(settings)
-        self.patch(self.usual.state._updates, "_takes_slots_quickly", False)
+        self.quick = Pool(CollectorSettings(encrypted_cache_bytes=self.cache_bytes))
+        # Where there are requirements every ad is read.
+        self.usual = Pool(CollectorSettings(requirements="true"))
         for sequence in range(1, 11):
             self.both(encrypted(sequence, b"0.%d" % (sequence % 10)))
 
@@ -277,6 +276,23 @@ class EncryptedUpdateTests(PoolsTestCase):
         self.assertIsNone(follow_clear(book, record, other, 0))
         self.assertIsNotNone(follow_encrypted(book, record, other, 0))
         self.assertIsNone(follow_encrypted(book, record, clear, 0))
+
+    def test_type_strings(self) -> None:
+        """What stands in the type strings, which nobody reads, is no line of the ad."""
+        for strings in (b"Job\0Machine\0", b"A = 1\0B = 2\0", b"\0x\0", b"\0\0"):
+            slots = encode_prefixed(strings)
+            for at in (0, 1):
+                for sequence in range(11, 15):
+                    ads = [
+                        encrypted_ad(public(sequence)),
+                        encrypted_ad(private(sequence)),
+                    ]
+                    ads[at] = ads[at][:-18] + slots
+                    self.both(bytes(8) + b"".join(ads))
+                    for end in range(1, 20):
+                        self.both((bytes(8) + b"".join(ads))[:-end])
+                    (found,) = self.quick.ask(5, encrypted=True)
+                    self.assertEqual([found], self.quick.ask(5))
 
     def test_private_ad_of_the_other_form(self) -> None:
         """A private ad in the form of another stream is none, though it was before."""
