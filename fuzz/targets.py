@@ -155,7 +155,10 @@ class Ads(Target):
 
 
 class TwoWays(Target):
-    """Updates on encrypted streams, taken quickly and read in full: no difference."""
+    """Updates of a slot, taken quickly and read in full: there is no difference.
+
+    An input's first byte says whether it came encrypted.
+    """
 
     name = "two-ways"
 
@@ -165,13 +168,18 @@ class TwoWays(Target):
             CollectorState(CollectorSettings(requirements=requirements), _NOW_UNIX)
             for requirements in (None, "true")
         ]
-        self.known = [self._update(number) for number in range(1, 10)]
+        self.known = [
+            self._update(number, encrypted)
+            for encrypted in (False, True)
+            for number in range(1, 10)
+        ]
         for data in self.known:
             self.give(data)
 
-    def _update(self, number: int) -> bytes:
+    def _update(self, number: int, encrypted: bool) -> bytes:
         """An update of the slot as its startd sends it."""
-        writer = MessageWriter(encrypted=True)
+        writer = MessageWriter(encrypted)
+        writer.put_char(encrypted)
         writer.put_int(Command.UPDATE_STARTD_AD)
         body = b'MyType = "Machine"\0MyAddress = "<10.0.0.1:9618>"\0'
         sequence = b"UpdateSequenceNumber = %d\0" % number
@@ -185,8 +193,10 @@ class TwoWays(Target):
 
     def make(self) -> bytes:
         """An update, changed."""
-        data = self._update(self.chance.randrange(10 ** self.chance.randrange(1, 7)))
-        return mutate(self.chance, data, self.known)
+        chance = self.chance
+        number = chance.randrange(10 ** chance.randrange(1, 7))
+        data = self._update(number, chance.random() < 0.7)
+        return data if chance.random() < 0.3 else mutate(chance, data, self.known)
 
     def give(self, data: bytes) -> None:
         """One message to both, and what they say of it."""
@@ -198,7 +208,10 @@ class TwoWays(Target):
     def _said(self, state: CollectorState, data: bytes) -> list[object]:
         said: list[object] = []
         try:
-            state.receive_prefixed(0, data, 8, Sender(), _NOW_UNIX)
+            receive = (
+                state.receive_prefixed if data[:1] > b"\0" else state.receive_clear
+            )
+            receive(0, data, 9, Sender(), _NOW_UNIX)
         except RemoteProtocolError as error:
             said.append(type(error))
         for encrypted in (True, False):
