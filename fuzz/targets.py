@@ -13,6 +13,10 @@ from twisted.python.failure import Failure
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
+from condor_twisted.daemons.collector.state import kinds
+from condor_twisted.daemons.collector.state.collector_state import CollectorState
+from condor_twisted.daemons.collector.state.senders import Requester, Sender
+from condor_twisted.daemons.collector.state.settings import CollectorSettings
 from condor_twisted.errors import CondorTwistedError, RemoteProtocolError, SecurityError
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import Host
@@ -27,12 +31,14 @@ from condor_twisted.security.peer import Peer, Transport
 from condor_twisted.security.tokens import SigningKey
 from condor_twisted.testing.reactor import blocking_at_once
 from condor_twisted.wire.ciphers import CfbCipher
+from condor_twisted.wire.messages import EncodedAd, MessageWriter
 from fuzz import seeds
 from fuzz.house import OPEN, SECURE, House, ad_bytes, command_bytes, frame
 from fuzz.mutations import expression, mutate
 
 __all__ = ["TARGETS", "Target"]
 
+_NOW_UNIX: Final = 1_800_000_000.0
 _NAMES: Final = ("kept1", "kept2", "kept3")
 
 
@@ -146,6 +152,78 @@ class Ads(Target):
         self.house.stream(data)
         if self.chance.random() < 0.05:
             self.house.ask(number=Command.QUERY_ANY_ADS)
+
+
+class TwoWays(Target):
+    """Updates of a slot, taken quickly and read in full: there is no difference.
+
+    An input's first byte says whether it came encrypted.
+    """
+
+    name = "two-ways"
+
+    def keep(self) -> None:
+        """Two states that know a slot well; one reads every line of it."""
+        self.states = [
+            CollectorState(CollectorSettings(requirements=requirements), _NOW_UNIX)
+            for requirements in (None, "true")
+        ]
+        self.known = [
+            self._update(number, encrypted)
+            for encrypted in (False, True)
+            for number in range(1, 10)
+        ]
+        for data in self.known:
+            self.give(data)
+
+    def _update(self, number: int, encrypted: bool) -> bytes:
+        """An update of the slot as its startd sends it."""
+        writer = MessageWriter(encrypted)
+        writer.put_char(encrypted)
+        writer.put_int(Command.UPDATE_STARTD_AD)
+        body = b'MyType = "Machine"\0MyAddress = "<10.0.0.1:9618>"\0'
+        sequence = b"UpdateSequenceNumber = %d\0" % number
+        writer.put_ad(
+            b'Name = "slot1@a"\0%bDaemonStartTime = 100\0HasStartDaemonAd = true\0%b'
+            b"LoadAvg = 0.%d\0Memory = 2048\0Minute = %d\0"
+            % (body, sequence, number, number * 7)
+        )
+        writer.put_ad(body + sequence, [b'ClaimId = "c"'])
+        return writer.end_of_message()
+
+    def make(self) -> bytes:
+        """An update, changed."""
+        chance = self.chance
+        number = chance.randrange(10 ** chance.randrange(1, 7))
+        data = self._update(number, chance.random() < 0.7)
+        return data if chance.random() < 0.3 else mutate(chance, data, self.known)
+
+    def give(self, data: bytes) -> None:
+        """One message to both, and what they say of it."""
+        said = [self._said(state, data) for state in self.states]
+        if said[0] != said[1]:
+            parts = [(a, b) for a, b in zip(*said, strict=False) if a != b]
+            self.house.faults.append(f"two ways differ: {parts}"[:20_000])
+
+    def _said(self, state: CollectorState, data: bytes) -> list[object]:
+        said: list[object] = []
+        try:
+            receive = (
+                state.receive_prefixed if data[:1] > b"\0" else state.receive_clear
+            )
+            receive(0, data, 9, Sender(), _NOW_UNIX)
+        except RemoteProtocolError as error:
+            said.append(type(error))
+        for encrypted in (True, False):
+            plan = state.plan_query(
+                Command.QUERY_ANY_ADS, EncodedAd(0, b""), Requester(), _NOW_UNIX
+            )
+            said.append(b"".join(plan.run(state.reply_form(encrypted))))
+        said += [
+            (key, record.text(), record.private_lines)
+            for key, record in state.store.table(kinds.SLOT_PRIVATE).records.items()
+        ]
+        return said
 
 
 class Queries(Target):
@@ -391,5 +469,5 @@ _UPDATES: Final = frozenset(
 )
 
 TARGETS: Final[tuple[type[Target], ...]] = (
-    Streams, Datagrams, Ads, Queries, Handshakes, Tampering, Tokens,
+    Streams, Datagrams, Ads, TwoWays, Queries, Handshakes, Tampering, Tokens,
 )  # fmt: skip

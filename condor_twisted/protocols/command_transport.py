@@ -120,7 +120,10 @@ class CommandTransport(tcp.Server):
             sent = 0
         self._queued = True
         if sent < size:
-            super().write(b"".join(pieces)[sent:])  # type: ignore[no-untyped-call]
+            for piece in pieces:
+                if sent < len(piece):
+                    super().write(piece[sent:])  # type: ignore[no-untyped-call]
+                sent = max(0, sent - len(piece))
             return
         if self.producer is not None and self.streamingProducer:
             self.producerPaused = True

@@ -100,8 +100,8 @@ class FrameProtection(Protocol):
         """Begin, with SHA-256 over all clear frames sent and received so far."""
         ...
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         ...
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
@@ -145,9 +145,11 @@ class AesGcmProtection:
     __slots__ = (
         "_decrypt",
         "_encrypt",
-        "_receive_base",
+        "_invalid_tag",
         "_receive_count",
+        "_receive_first",
         "_receive_prefix",
+        "_receive_rest",
         "_send_base",
         "_send_count",
         "_send_prefix",
@@ -160,6 +162,7 @@ class AesGcmProtection:
     wants_transcript: Final = True
 
     def __init__(self, key: bytes, random_bytes: Callable[[int], bytes]) -> None:
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if len(key) != AES_KEY_BYTES:
@@ -169,12 +172,14 @@ class AesGcmProtection:
         cipher = AESGCM(key)
         self._encrypt = cipher.encrypt
         self._decrypt = cipher.decrypt
+        self._invalid_tag: Final = InvalidTag
         self._send_base = random_bytes(_IV_BYTES)
         self._send_count = 0
         self._send_prefix = b""
-        self._receive_base = b""
         self._receive_count = 0
+        self._receive_first = 0
         self._receive_prefix = b""
+        self._receive_rest = b""
         self._started = False
 
     def __repr__(self) -> str:
@@ -205,23 +210,24 @@ class AesGcmProtection:
         self._send_prefix = sent_digest + received_digest
         self._receive_prefix = received_digest + sent_digest
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         count = self._send_count
         base = self._send_base
         if count:
             if count >= _COUNTER_LIMIT:
                 raise LocalProtocolError("this AES-GCM stream has no counter left")
             header = _HEADER.pack(end, len(content) + _TAG_BYTES)
-            frame = header + self._encrypt(_iv(base, count), content, header)
+            pieces = header, self._encrypt(_iv(base, count), content, header)
         else:
             if not self._started:
                 raise LocalProtocolError("AES-GCM needs the transcript's digests")
             header = _HEADER.pack(end, len(content) + _IV_BYTES + _TAG_BYTES)
             prefix, self._send_prefix = self._send_prefix, b""
-            frame = header + base + self._encrypt(base, content, prefix + header)
+            sealed = self._encrypt(base, content, prefix + header)
+            pieces = header + base, sealed
         self._send_count = count + 1
-        return frame
+        return pieces
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.
@@ -230,27 +236,28 @@ class AesGcmProtection:
             MalformedMessage: If the frame is too short for what it must hold, does
                 not authenticate in its place, or is one too many.
         """
-        from cryptography.exceptions import InvalidTag
-
         count = self._receive_count
         if count:
             if len(body) <= _TAG_BYTES:
                 raise MalformedMessage("an AES-GCM frame without content")
             if count >= _COUNTER_LIMIT:
                 raise MalformedMessage("the peer's AES-GCM counter is used up")
-            iv = _iv(self._receive_base, count)
+            first = (self._receive_first + count) & _COUNTER_LIMIT
+            iv = _UINT32.pack(first) + self._receive_rest
             additional = header
         else:
             if not self._started:
                 raise LocalProtocolError("AES-GCM needs the transcript's digests")
             if len(body) <= _IV_BYTES + _TAG_BYTES:
                 raise MalformedMessage("a first AES-GCM frame without content")
-            iv = self._receive_base = body[:_IV_BYTES]
+            iv = body[:_IV_BYTES]
+            (self._receive_first,) = _UINT32.unpack_from(iv)
+            self._receive_rest = iv[_UINT32.size :]
             body = body[_IV_BYTES:]
             additional = self._receive_prefix + header
         try:
             content = self._decrypt(iv, body, additional)
-        except InvalidTag:
+        except self._invalid_tag:
             raise MalformedMessage("an AES-GCM frame is not authentic") from None
         self._receive_count = count + 1
         return content
@@ -314,9 +321,10 @@ class Md5Protection:
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
-        return _HEADER.pack(end, len(content)) + md5_mac(self._key, content) + content
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
+        mac = md5_mac(self._key, content)
+        return _HEADER.pack(end, len(content)) + mac, content
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.
@@ -461,14 +469,14 @@ class CfbProtection:
     def start(self, sent_digest: bytes, received_digest: bytes) -> None:
         """Begin; the digests do not matter here."""
 
-    def seal(self, end: int, content: bytes, /) -> bytes:
-        """Return the whole frame that carries ``content``."""
+    def seal(self, end: int, content: bytes, /) -> tuple[bytes, ...]:
+        """Return the whole frame that carries ``content``, in pieces to send."""
         body = self._cipher.encrypt(content)
         if end:
             self._cipher.end_sending()
         if self._integrity is not None:
             return self._integrity.seal(end, body)
-        return _HEADER.pack(end, len(body)) + body
+        return _HEADER.pack(end, len(body)), body
 
     def open(self, header: bytes, body: bytes, /) -> bytes:
         """Return the content of a frame.

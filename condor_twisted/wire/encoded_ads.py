@@ -43,10 +43,12 @@ __all__ = [
     "MAX_NAME_BYTES",
     "MAX_PREFIXED_STRING_BYTES",
     "NULL_STRING",
+    "PREFIXED_TYPE_SLOTS",
     "SECRET_MARKER",
     "EncodedAd",
     "check_attribute_line",
     "check_prefixed_text",
+    "cut_prefixed",
     "decode_prefixed_ad",
     "encode_prefixed",
     "encode_prefixed_string",
@@ -70,17 +72,19 @@ MAX_PREFIXED_STRING_BYTES: Final = 10_000_000
 NULL_STRING: Final = b"\xad"
 """The byte that stands for a NULL ``char *``. The C source writes octal ``\\255``."""
 
+PREFIXED_TYPE_SLOTS: Final = b"\0\0\0\0\0\0\0\1\0" * 2
+"""The empty type strings behind an ad, as an encrypted stream carries them."""
+
 SECRET_MARKER: Final = b"ZKM"
 """The string in front of an attribute that is sent as a secret."""
 
 _SPACE: Final = b" \t\n\v\f\r"
 _INT: Final = struct.Struct(">q")
 _TYPE_SLOTS: Final = b"\0\0"
-_PREFIXED_TYPE_SLOTS: Final = b"\0\0\0\0\0\0\0\1\0" * 2
 _SEVEN_NULS: Final = bytes(7)
 # The end of a line, two empty type strings and the high bytes of a count.
 _END_BEFORE_COUNT: Final = bytes(9)
-_END_BEFORE_PREFIXED_SLOTS: Final = b"\0" + _PREFIXED_TYPE_SLOTS
+_END_BEFORE_PREFIXED_SLOTS: Final = b"\0" + PREFIXED_TYPE_SLOTS
 # The quick readers look at no more of a message than this, so that a message of many
 # ads takes time in proportion to its length.
 _SHORT_MESSAGE_BYTES: Final = 16_384
@@ -97,7 +101,7 @@ _TABLE_SIZE: Final = 8192
 _NUL_AND_PREFIXES: Final = [
     b"\0" + _INT.pack(length + 1) for length in range(_TABLE_SIZE)
 ]
-# By the length of a part as ``_cut_prefixed`` gets it: 2 length bytes and the text.
+# By the length of a part as ``cut_prefixed`` gets it: 2 length bytes and the text.
 _SHORT_PREFIXES: Final = [b"\0\0"] * 2 + [
     (length - 1).to_bytes(2, "big") for length in range(2, _TABLE_SIZE)
 ]
@@ -312,9 +316,9 @@ def decode_prefixed_ad(
     """
     count = _read_count(payload, offset, max_attributes)
     start = offset + 8
-    body = _cut_prefixed(payload, start, count)
+    body = cut_prefixed(payload, start, count)
     if body is not None and _lines_are_plain(body, count):
-        end = start + len(body) + 8 * count + len(_PREFIXED_TYPE_SLOTS)
+        end = start + len(body) + 8 * count + len(PREFIXED_TYPE_SLOTS)
         return EncodedAd(count, body), end
     read_secret = _secret_reader(payload, read_prefixed_string)
     return _read_exactly(payload, start, count, read_prefixed_string, read_secret)
@@ -356,15 +360,25 @@ def _cut_clear_from_front(payload: bytes, start: int) -> bytes | None:
     return payload[start : end + 1] if end >= 0 else None
 
 
-def _cut_prefixed(payload: bytes, start: int, count: int) -> bytes | None:
+def cut_prefixed(payload: bytes, start: int, count: int) -> bytes | None:
     """Return the first ``count`` strings in clear form, if each length is right.
+
+    Args:
+        payload: One whole message, decrypted.
+        start: Where the first string's length begins.
+        count: The number of strings in front of the type strings.
+
+    Returns:
+        The strings, each with its NUL; ``None`` where the exact reader has to look.
+        What is in a string is for the caller to see: ``count`` NULs, so that none is
+        inside of one, and lines.
 
     The NUL of one string and the length of the next make seven NULs in a row as long
     as no length exceeds 65,535. What is between two such rows is the lower half of a
-    length and a text. Whether a text holds a NUL is left to ``_lines_are_plain``.
+    length and a text.
     """
     if not count:
-        return b"" if payload.startswith(_PREFIXED_TYPE_SLOTS, start) else None
+        return b"" if payload.startswith(PREFIXED_TYPE_SLOTS, start) else None
     first = start + 6
     end = payload.find(_END_BEFORE_PREFIXED_SLOTS, first, start + _WINDOW_BYTES)
     if end < 0 or payload[start:first] != _SEVEN_NULS[1:]:

@@ -223,8 +223,13 @@ class StreamFramer:
         if self._error is not None:
             raise self._error
         buffer = self._buffer
-        if self._offset == len(buffer):
+        unclaimed = len(buffer) - self._offset
+        if not unclaimed:
             self._buffer = data
+            self._offset = 0
+            return
+        if unclaimed <= len(data):  # so that no byte is copied again and again
+            self._buffer = _cut(buffer, self._offset, len(buffer)) + data
             self._offset = 0
             return
         if isinstance(buffer, bytearray):
@@ -266,7 +271,7 @@ class StreamFramer:
         start = self._offset
         while start < size:
             if size - start < FRAME_HEADER_BYTES:
-                self._check_partial_header(bytes(buffer[start:]))
+                self._check_partial_header(_cut(buffer, start, size))
                 return None
             end_flag, length = _HEADER.unpack_from(buffer, start)
             if end_flag > _MAX_END_FLAG:
@@ -375,32 +380,25 @@ class StreamFramer:
         if not part:
             raise LocalProtocolError("an empty message, or part of one, cannot be sent")
         self._sending = not last
-        end_flag = int(last)
-        protection = self._protection
-        if protection is None:
-            if len(part) <= MAX_FRAME_BYTES:
-                frame = _HEADER.pack(end_flag, len(part)) + part
-                if self._sent is not None:
-                    self._sent.add(frame, len(part))
-                return frame
-        elif len(part) + protection.growth_bytes <= MAX_FRAME_BYTES:
-            return protection.seal(end_flag, part)
-        return self._frame_pieces(part, end_flag)
+        return self._frames(part, int(last))
 
     def frame_pieces(self, part: bytes, last: bool) -> tuple[bytes, ...]:
         """The same as ``frame_part``, in pieces: what is long need not be copied."""
+        protection = self._protection
+        growth = 0 if protection is None else protection.growth_bytes
         if (
-            self._protection is None
-            and self._sent is None
+            self._sent is None
             and self._error is None
-            and 0 < len(part) <= MAX_FRAME_BYTES
+            and 0 < len(part) <= MAX_FRAME_BYTES - growth
         ):
             self._sending = not last
+            if protection is not None:
+                return protection.seal(int(last), part)
             return _HEADER.pack(int(last), len(part)), part
         return (self.frame_part(part, last),)
 
-    def _frame_pieces(self, part: bytes, end_flag: int) -> bytes:
-        """Return several frames for what does not fit into one."""
+    def _frames(self, part: bytes, end_flag: int) -> bytes:
+        """Return a frame, or several for what does not fit into one."""
         frames: list[bytes] = []
         protection = self._protection
         start = 0
@@ -412,7 +410,7 @@ class StreamFramer:
             start += len(piece)
             flag = end_flag if start == len(part) else 0
             if protection is not None:
-                frames.append(protection.seal(flag, piece))
+                frames += protection.seal(flag, piece)
             else:
                 frames.append(_HEADER.pack(flag, len(piece)) + piece)
                 if self._sent is not None:

@@ -51,6 +51,15 @@ def aes_pair(base: bytes = bytes(16)) -> tuple[AesGcmProtection, AesGcmProtectio
     return sender, receiver
 
 
+def sealed(
+    protection: AesGcmProtection | Md5Protection | CfbProtection,
+    end: int,
+    content: bytes,
+) -> bytes:
+    """Make one frame."""
+    return b"".join(protection.seal(end, content))
+
+
 def opened(protection: AesGcmProtection | Md5Protection, frame: bytes) -> bytes:
     """Open one frame."""
     size = protection.header_bytes
@@ -65,10 +74,10 @@ class AesGcmTests(SynchronousTestCase):
         base = bytes(range(100, 116))
         sender, receiver = aes_pair(base)
         self.assertEqual(sender.growth_bytes, 32)
-        first = sender.seal(0, b"abc")
+        first = sealed(sender, 0, b"abc")
         self.assertEqual(first[:21], struct.pack(">BI", 0, 35) + base)
         self.assertEqual(sender.growth_bytes, 16)
-        second = sender.seal(1, b"abc")
+        second = sealed(sender, 1, b"abc")
         self.assertEqual(second[:5], struct.pack(">BI", 1, 19))
         self.assertEqual(len(second), 5 + 19)
         self.assertEqual(opened(receiver, first), b"abc")
@@ -82,7 +91,7 @@ class AesGcmTests(SynchronousTestCase):
                 receiver.open(struct.pack(">BI", 1, size), bytes(size))
         for size in range(1, 17):
             sender, receiver = aes_pair()
-            opened(receiver, sender.seal(1, b"x"))
+            opened(receiver, sealed(sender, 1, b"x"))
             with self.assertRaises(MalformedMessage):
                 receiver.open(struct.pack(">BI", 1, size), bytes(size))
 
@@ -101,8 +110,8 @@ class AesGcmTests(SynchronousTestCase):
         """Return a receiver and the frame it would open next."""
         sender, receiver = aes_pair()
         for _ in range(frames_before):
-            opened(receiver, sender.seal(1, b"before"))
-        return receiver, sender.seal(1, b"content")
+            opened(receiver, sealed(sender, 1, b"before"))
+        return receiver, sealed(sender, 1, b"content")
 
     def test_mnh_4_18_digests_are_bound(self) -> None:
         """Another transcript in either direction breaks the first frame."""
@@ -116,12 +125,12 @@ class AesGcmTests(SynchronousTestCase):
             receiver = AesGcmProtection(AES_KEY, always(bytes(16)))
             receiver.start(*digests)
             with self.assertRaises(MalformedMessage):
-                opened(receiver, sender.seal(1, b"x"))
+                opened(receiver, sealed(sender, 1, b"x"))
 
     def test_mnh_4_19_order(self) -> None:
         """A repeated, skipped or clear frame does not open."""
         sender, receiver = aes_pair()
-        first, second, third = (sender.seal(1, b"x") for _ in range(3))
+        first, second, third = (sealed(sender, 1, b"x") for _ in range(3))
         opened(receiver, first)
         for wrong in (first, third, struct.pack(">BI", 1, 20) + bytes(20)):
             with self.assertRaises(MalformedMessage):
@@ -133,12 +142,12 @@ class AesGcmTests(SynchronousTestCase):
     def test_mnh_4_19_the_counter_ends(self) -> None:
         """The last counter is used, and none after it."""
         sender, receiver = aes_pair()
-        opened(receiver, sender.seal(1, b"x"))
+        opened(receiver, sealed(sender, 1, b"x"))
         sender._send_count = receiver._receive_count = 2**32 - 2
-        last = sender.seal(1, b"x")
+        last = sealed(sender, 1, b"x")
         self.assertEqual(opened(receiver, last), b"x")
         with self.assertRaises(LocalProtocolError):
-            sender.seal(1, b"x")
+            sealed(sender, 1, b"x")
         with self.assertRaises(MalformedMessage):
             opened(receiver, last)
 
@@ -146,8 +155,8 @@ class AesGcmTests(SynchronousTestCase):
         """The count is added to four bytes, and no carry leaves them."""
         base = b"\xff\xff\xff\xff" + bytes(range(12))
         sender, receiver = aes_pair(base)
-        opened(receiver, sender.seal(1, b"x"))
-        frame = sender.seal(1, b"y")
+        opened(receiver, sealed(sender, 1, b"x"))
+        frame = sealed(sender, 1, b"y")
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         iv = bytes(4) + base[4:]
@@ -163,7 +172,7 @@ class AesGcmTests(SynchronousTestCase):
             sender.start(SENT, RECEIVED)
         fresh = AesGcmProtection(AES_KEY, always(bytes(16)))
         with self.assertRaises(LocalProtocolError):
-            fresh.seal(1, b"x")
+            sealed(fresh, 1, b"x")
         with self.assertRaises(LocalProtocolError):
             fresh.open(struct.pack(">BI", 1, 40), bytes(40))
 
@@ -172,7 +181,7 @@ class AesGcmTests(SynchronousTestCase):
     def test_round_trip(self, contents: list[bytes]) -> None:
         """Frames open in the order they were sealed."""
         sender, receiver = aes_pair()
-        frames = [sender.seal(1, content) for content in contents]
+        frames = [sealed(sender, 1, content) for content in contents]
         self.assertEqual([opened(receiver, frame) for frame in frames], contents)
 
 
@@ -277,7 +286,7 @@ class LegacyTests(SynchronousTestCase):
     def test_keystream_runs_through_a_message(self) -> None:
         """Frames of one message share the keystream; the next starts afresh."""
         protection = CfbProtection(self.des(KEY))
-        frames = [protection.seal(end, b"abcde") for end in (0, 1, 1)]
+        frames = [sealed(protection, end, b"abcde") for end in (0, 1, 1)]
         whole = self.des(KEY).encrypt(b"abcdeabcde")
         self.assertEqual(
             [frame[5:] for frame in frames], [whole[:5], whole[5:], whole[:5]]
@@ -293,7 +302,7 @@ class LegacyTests(SynchronousTestCase):
             lambda: Md5Protection(KEY),
             lambda: CfbProtection(self.des(KEY), Md5Protection(KEY)),
         ):
-            frame = make().seal(1, b"content")
+            frame = sealed(make(), 1, b"content")
             for position in range(5, len(frame)):
                 damaged = bytearray(frame)
                 damaged[position] ^= 1

@@ -206,7 +206,7 @@ class AdTests(SynchronousTestCase):
             payload = message(body) + tail
             self.assertEqual(encoded_ads._cut_clear_from_end(payload, 8, 6), body)
             payload = message(body, encrypted=True) + tail
-            self.assertEqual(encoded_ads._cut_prefixed(payload, 8, 6), body)
+            self.assertEqual(encoded_ads.cut_prefixed(payload, 8, 6), body)
         self.assertTrue(encoded_ads._lines_are_plain(body, 6))
 
     def test_odd_but_right_lines(self) -> None:

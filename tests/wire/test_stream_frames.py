@@ -170,6 +170,27 @@ class FramingTests(SynchronousTestCase):
             with self.assertRaises(LocalProtocolError):
                 framer.frame_pieces(b"", last=True)
 
+    def test_protected_pieces(self) -> None:
+        """Under each protection pieces and whole frames are the same bytes."""
+        for kind in ("aes", "md5", "3des", "both"):
+            whole, pieced, receiver = (StreamFramer() for _ in range(3))
+            for end in (whole, pieced, receiver):
+                protect(end, kind)
+            sent = b""
+            for size in (1, 100_000, MAX_FRAME_BYTES - 32, MAX_FRAME_BYTES):
+                last = size == MAX_FRAME_BYTES
+                pieces = b"".join(pieced.frame_pieces(b"x" * size, last))
+                self.assertEqual(whole.frame_part(b"x" * size, last), pieces, kind)
+                self.assertEqual(pieced.sending, not last)
+                sent += pieces
+            receiver.raise_limits()
+            receiver.receive_data(sent)
+            message = receiver.next_message()
+            assert message is not None
+            self.assertEqual(message.count(b"x"), 2 * MAX_FRAME_BYTES + 99_969)
+            with self.assertRaises(LocalProtocolError):
+                pieced.frame_pieces(b"", True)
+
     def test_nothing_empty_is_sent(self) -> None:
         """There is no empty message, and no empty frame to end one with."""
         framer = StreamFramer()

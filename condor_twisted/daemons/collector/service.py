@@ -340,13 +340,14 @@ class Collector(Daemon):
         sender = self._sender(request.peer)
         now = self.now()
         command = request.command
-        if request.encrypted or request.secrets is not None:
-            ads = _read_ads(request)
-            accepted = self.state.receive(command, ads, sender, now)
+        if request.secrets is not None and not request.encrypted:
+            accepted = self.state.receive(command, _read_ads(request), sender, now)
         else:
-            accepted = self.state.receive_clear(
-                command, request.payload, request.offset, sender, now
+            state = self.state
+            receive = (
+                state.receive_prefixed if request.encrypted else state.receive_clear
             )
+            accepted = receive(command, request.payload, request.offset, sender, now)
         old = accepted.old
         if old is not None and old.identity != accepted.record.identity:
             self._identity_changed(request, old, accepted.record)
@@ -454,7 +455,10 @@ class Collector(Daemon):
 
 
 def _read_ads(request: CommandRequest) -> list[EncodedAd]:
-    """The ads of an update; what is wrong with a second one does not matter."""
+    """The ads of an update with secrets in it.
+
+    What is wrong with a second one does not matter.
+    """
     reader = request.reader()
     ads = [reader.get_ad()]
     if request.command == 0 and not reader.at_end():

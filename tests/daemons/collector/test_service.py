@@ -616,3 +616,32 @@ class SecureTests(CollectorTestCase):
         self.assertNotIn(b"unauthenticated", read.body)
         self.assertEqual(reader.get_int(), 0)
         self.assertEqual(self.keys(kinds.SLOT_PRIVATE), ["s"])
+
+
+class SecretsTests(CollectorTestCase):
+    """Streams with a MAC and in clear, on which single secrets are encrypted."""
+
+    def make(self, **knobs: str) -> Collector:
+        """A collector that demands integrity, and lets nobody encrypt."""
+        changed = {
+            "SEC_DEFAULT_ENCRYPTION": "NEVER",
+            "SEC_DEFAULT_CRYPTO_METHODS": "3DES",
+            "SEC_CLIENT_NEGOTIATION": "REQUIRED",
+        }
+        return super().make(**{**SECURE, **changed, **knobs})
+
+    def test_secrets_of_an_update(self) -> None:
+        """Both ads of an update are stored, the encrypted secret of one with them."""
+        for number in range(4):
+            channel = self.open(self.collector, 0)
+            self.assertFalse(channel.encrypted)
+            assert self.collector.server is not None
+            *_, connection = self.collector.server.connections
+            self.assertIsNotNone(connection.channel.secrets)
+            writer = channel.writer()
+            _put(writer, {"MyType": "Machine", "Name": "s", "MyAddress": "<1:2>"})
+            writer.put_ad(b'MyType = "Machine"\0', [b'ClaimId = "c%d"' % number])
+            channel.send_message(writer.end_of_message())
+            self.reactor.flush()
+            twin = self.collector.state.store.table(kinds.SLOT_PRIVATE).records["s"]
+            self.assertEqual(twin.private_lines, (b'ClaimId = "c%d"' % number,))

@@ -60,6 +60,8 @@ class CollectorState:
             or key; see `UpdateReceiver.receive_clear`.
         receive: Stores an update's ads that are cut out already; see
             `UpdateReceiver.receive`.
+        receive_prefixed: Stores what an update brought on an encrypted stream; see
+            `UpdateReceiver.receive_prefixed`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class CollectorState:
             settings.max_type_name_bytes,
             settings.max_ads,
             settings.max_stored_bytes,
+            settings.encrypted_cache_bytes,
         )
         self.statistics: Final = UpdateStatistics(
             now,
@@ -89,6 +92,7 @@ class CollectorState:
         self._updates = UpdateReceiver(self.store, self.statistics, settings, intake)
         self.receive_clear: Final = self._updates.receive_clear
         self.receive: Final = self._updates.receive
+        self.receive_prefixed: Final = self._updates.receive_prefixed
         self._housekeeper = Housekeeper(self.store, settings, self._judge)
         self._planner = QueryPlanner(
             self.store, self._judge, self._refreshed, intake.book.want
@@ -117,6 +121,7 @@ class CollectorState:
             raise
         self.statistics.history_bits = settings.history_bits
         self._planner.hides_absent = settings.absent_requirements is not None
+        self.store.max_prefixed_bytes = settings.encrypted_cache_bytes
         self._settings = settings
 
     def invalidate(
@@ -177,8 +182,7 @@ class CollectorState:
             is_encrypted: Whether the stream's crypto mode is on.
             secrets: Encrypts single secrets while that mode is off.
         """
-        cache = self._settings.encrypted_cache_bytes
-        return ReplyForm(self.store, is_encrypted, secrets, cache)
+        return ReplyForm(self.store, is_encrypted, secrets)
 
     def publish_own_ad(self, facts: OwnFacts, now: float) -> Iterator[None]:
         """Make the collector's own ad and store it; each step does bounded work.

@@ -36,7 +36,9 @@ __all__ = [
     "Shape",
     "ShapeBook",
     "are_plain",
+    "are_values",
     "changed_keys",
+    "heads_of",
 ]
 
 #: The pattern of a value that is plainly a literal; the usual case, and quick to see.
@@ -46,7 +48,9 @@ PLAIN_VALUE: Final = (
 #: An ad of which more changes has no habit.
 MAX_CHANGING: Final = 48
 #: At most so many shapes are in use at a time; a shape takes some 2 kB.
-_MAX_SHAPES: Final = 4096
+_MAX_SHAPES: Final = 8192
+#: Ads above this have no shape: a line of them may be too long.
+_MAX_SIZE_BYTES: Final = 1 << 20
 
 #: What says whose ad this is: an ad in which one of these changes is read as a new one.
 _STEADY: Final = frozenset(
@@ -81,7 +85,7 @@ def are_plain(values: _Values) -> bool:
     )
 
 
-def _are_values(values: _Values) -> bool:
+def are_values(values: _Values) -> bool:
     """Whether each could stand behind ``Name = ``: not empty, no NUL, no blank."""
     # The least of them tells how all begin: none is empty, none begins with a blank.
     return not values or (min(values) >= _LEAST and 0 not in b"".join(values))
@@ -98,8 +102,8 @@ class Shape:
     __slots__ = (
         "__weakref__",
         "_is_filled",
-        "_runs_of",
         "runs",
+        "runs_of",
         "size",
         "values_of",
         "widths",
@@ -112,7 +116,8 @@ class Shape:
         run_fields = "".join([f"{run}s{width}x" for run, width in pairs])
         run_struct = Struct(f"{run_fields}{runs[-1]}s")
         value_struct = Struct("".join([f"{run}x{width}s" for run, width in pairs]))
-        self._runs_of: Final = run_struct.unpack_from
+        #: Cuts the runs out of one.
+        self.runs_of: Final[Callable[..., _Values]] = run_struct.unpack_from
         #: Cuts the values out of an ad of this shape, given it and where it begins.
         self.values_of: Final[Callable[..., _Values]] = value_struct.unpack_from
         #: The length of an ad of this shape.
@@ -129,7 +134,7 @@ class Shape:
         """
         if start + self.size > len(payload):
             return None
-        runs_of = self._runs_of
+        runs_of = self.runs_of
         if runs_of(payload, start) != runs_of(text):
             return None
         values = self.values_of(payload, start)
@@ -138,7 +143,14 @@ class Shape:
         # is seen quicker than what else they may be.
         if self._is_filled and not b"".join(values).translate(None, _OF_NUMBERS):
             return values
-        return values if _are_values(values) else None
+        return values if are_values(values) else None
+
+    def filled(self, text: bytes, values: _Values) -> bytes:
+        """A text of this shape with other values, whatever their widths."""
+        pieces = [b""] * (2 * len(values) + 1)
+        pieces[::2] = self.runs_of(text)
+        pieces[1::2] = values
+        return b"".join(pieces)
 
     def follow(self, text: bytes, payload: bytes, start: int) -> _Values | None:
         """The same for an ad whose values may have other widths."""
@@ -162,7 +174,7 @@ class Shape:
         if not begins_with(text[behind:], at):
             return None
         found = tuple(values)
-        return found if _are_values(found) else None
+        return found if are_values(found) else None
 
 
 class ShapeBook:
@@ -179,10 +191,12 @@ class ShapeBook:
         return len(self._shapes)
 
     def shape(self, runs: tuple[int, ...], widths: tuple[int, ...]) -> Shape | None:
-        """The shape with these lengths; ``None`` if there are too many already."""
+        """The shape with these lengths; ``None`` for too many or too large ones."""
         key = (runs, widths)
         shape = self._shapes.get(key)
         if shape is None and len(self._shapes) < self._max_shapes:
+            if sum(runs) + sum(widths) > _MAX_SIZE_BYTES:
+                return None
             shape = self._shapes[key] = Shape(runs, widths)
         return shape
 
@@ -261,6 +275,7 @@ class Habit:
         keys: What it was made for.
         changing: Those of them that the layout has, in its order.
         needles: What stands before their values.
+        heads: How long that is, without the NUL in front.
         sequence_at: The place of the update's sequence number among them; -1 if it
             does not change.
         wanted: Of what the layout has at hand, what changes: its place among the
@@ -269,18 +284,36 @@ class Habit:
             those that the collector sets.
     """
 
-    __slots__ = ("changing", "columns", "keys", "needles", "sequence_at", "wanted")
+    __slots__ = (
+        "changing",
+        "columns",
+        "heads",
+        "keys",
+        "needles",
+        "sequence_at",
+        "wanted",
+    )
 
     def __init__(self, layout: Layout, keys: frozenset[bytes]) -> None:
         self.keys: Final = keys
         self.columns: Final = keys | STAMPED_KEYS
         self.changing: Final = tuple(key for key in layout.places if key in keys)
         self.needles: Final = tuple(layout.places[key][0] for key in self.changing)
+        self.heads: Final = heads_of(self.needles)
         order = {key: at for at, key in enumerate(self.changing)}
         self.sequence_at: Final = order.get(_SEQUENCE, -1)
         self.wanted: Final = tuple(
             (at, order[key]) for key, at in layout.at_hand.items() if key in order
         )
+
+
+def heads_of(needles: Iterable[bytes]) -> tuple[int, ...]:
+    """How far in front of each value its line begins.
+
+    Args:
+        needles: What stands before the values: a NUL perhaps, a name, an equals sign.
+    """
+    return tuple([len(needle.lstrip(b"\0")) for needle in needles])
 
 
 def changed_keys(layout: Layout, old: bytes, new: bytes) -> list[bytes]:

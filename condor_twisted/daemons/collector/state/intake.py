@@ -20,7 +20,12 @@ from condor_twisted.daemons.collector.state.names import (
 )
 from condor_twisted.daemons.collector.state.records import ArrivedAd
 from condor_twisted.errors import LimitExceeded
-from condor_twisted.wire.messages import MAX_ATTRIBUTES, EncodedAd, split_clear_ad
+from condor_twisted.wire.messages import (
+    MAX_ATTRIBUTES,
+    EncodedAd,
+    decode_prefixed_ad,
+    split_clear_ad,
+)
 
 __all__ = ["Intake", "sort_lines"]
 
@@ -120,6 +125,11 @@ class Intake:
         else:
             self.book.note(encoded.body.split(b"\0")[:-1])
         return arrived, end
+
+    def take_prefixed(self, payload: bytes, offset: int) -> tuple[ArrivedAd, int]:
+        """The same out of a message that was encrypted: its strings have lengths."""
+        encoded, end = decode_prefixed_ad(payload, offset)
+        return self.sort(encoded), end
 
     def sort(self, encoded: EncodedAd) -> ArrivedAd:
         """Sort the lines of an ad that is already cut out.

@@ -181,13 +181,13 @@ class Layout:
             name, _, value = line.partition(b" = ")
             # A value that begins with a blank (" = -3" after a sign) stays legal.
             blanks = b" *" if value.startswith(b" ") else b""
-            plain = re.escape(name) + b" = " + blanks
+            plain = re.escape(name) + b" = "
             key = name.lower()
             if secret or is_private_key(key):
                 groups += 1
                 marker = b"ZKM\\0" if secret else b""
                 secret_groups.append((groups, 4 if secret else 0))
-                pieces.append(b"(" + marker + plain + _VALUE + b"\\0)")
+                pieces.append(b"(" + marker + plain + blanks + _VALUE + b"\\0)")
                 secret = False
                 continue
             captured = key in _CAPTURED_KEYS
@@ -195,6 +195,7 @@ class Layout:
                 groups += 1
                 group_of[key] = groups
                 plain += b"("
+            plain += blanks
             form = _literal_form(value) if key in wanted else None
             if form is not None:
                 groups += 1

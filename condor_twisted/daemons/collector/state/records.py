@@ -39,6 +39,7 @@ from condor_twisted.daemons.collector.state.names import (
     is_private_key,
     lookup_key,
 )
+from condor_twisted.daemons.collector.state.prefixed_forms import PrefixedText
 from condor_twisted.daemons.collector.state.statistics import DaemonUpdates
 
 __all__ = [
@@ -337,7 +338,8 @@ class AdRecord(_Lines):
         lifetime_override_seconds: A lifetime that the collector gave the ad.
         memo: Things remembered about this record: projected bytes.
         size_bytes: What the record takes in memory, roughly.
-        prefixed: Body and tail in the form of encrypted streams, if remembered.
+        prefixed: Body and tail in the form of encrypted streams, if that is kept;
+            the store says whether it is.
         shape: Where the changing values of a habit are in ``body``, if that is known.
         habit: The habit that ``shape`` belongs to.
     """
@@ -394,7 +396,7 @@ class AdRecord(_Lines):
         self.was_checked = False
         self.lifetime_override_seconds: int | None = None
         self.memo: Memo = NO_MEMO
-        self.prefixed: bytes | None = None
+        self.prefixed: PrefixedText | None = None
         self.shape: Shape | None = None
         self.habit: Habit | None = None
         self._lifetime = -1
@@ -506,6 +508,8 @@ class AdRecord(_Lines):
     def forget(self) -> None:
         """Remember nothing any more: the record's text has changed."""
         self.memo = NO_MEMO
+        if self.prefixed is not None:
+            self.prefixed.forget()
 
     def lifetime_seconds(self, default_seconds: int) -> int:
         """How long the ad lives without an update.

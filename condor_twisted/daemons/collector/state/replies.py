@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from condor_twisted.daemons.collector.state.prefixed_forms import PrefixedText
 from condor_twisted.daemons.collector.state.projection import ProjectedAd
 from condor_twisted.daemons.collector.state.records import AdRecord, ad_header
 from condor_twisted.daemons.collector.state.tables import AdStore
 from condor_twisted.wire.messages import (
+    PREFIXED_TYPE_SLOTS,
     MessageWriter,
     SecretCipher,
     encode_prefixed,
@@ -25,7 +27,6 @@ __all__ = ["END_OF_REPLY", "ReplyForm"]
 END_OF_REPLY: Final = bytes(8)
 
 _CLEAR_TYPE_SLOTS: Final = b"\0\0"
-_PREFIXED_TYPE_SLOTS: Final = encode_prefixed(b"\0\0")
 _MARKER: Final = "ZKM"
 
 
@@ -35,23 +36,20 @@ class ReplyForm:
     Args:
         is_encrypted: Whether the stream's crypto mode is on.
         secrets: Encrypts the secrets of this reply while the mode is off.
-        store: Accounts for what is remembered in encrypted form.
-        cache_bytes: At most so much is remembered.
+        store: Keeps ads in the form of encrypted streams.
     """
 
-    __slots__ = ("_cache_bytes", "_secrets", "_store", "is_encrypted")
+    __slots__ = ("_secrets", "_store", "is_encrypted")
 
     def __init__(
         self,
         store: AdStore,
         is_encrypted: bool = False,
         secrets: SecretCipher | None = None,
-        cache_bytes: int = 0,
     ) -> None:
         self.is_encrypted: Final = is_encrypted
         self._secrets = secrets
         self._store = store
-        self._cache_bytes = cache_bytes
 
     def public_ads(self, records: list[AdRecord], pieces: list[bytes]) -> None:
         """Append whole ads without their private attributes.
@@ -62,9 +60,15 @@ class ReplyForm:
         """
         if self.is_encrypted:
             for record in records:
-                pieces.append(ad_header(record.count + record.tail_count))
-                pieces.append(record.prefixed or self._prefixed(record))
-                pieces.append(_PREFIXED_TYPE_SLOTS)
+                prefixed = record.prefixed
+                if prefixed is None or not prefixed.tail:
+                    prefixed = self._prefixed(record)
+                pieces += (
+                    ad_header(record.count + record.tail_count),
+                    prefixed.body,
+                    prefixed.tail,
+                    PREFIXED_TYPE_SLOTS,
+                )
             return
         for record in records:
             pieces += (
@@ -84,7 +88,7 @@ class ReplyForm:
         if not private_lines:
             if self.is_encrypted:
                 lines = encode_prefixed(body)
-                return ad_header(count) + lines + _PREFIXED_TYPE_SLOTS
+                return ad_header(count) + lines + PREFIXED_TYPE_SLOTS
             return ad_header(count) + body + _CLEAR_TYPE_SLOTS
         writer = MessageWriter(self.is_encrypted, self._secrets)
         writer.put_bytes(ad_header(count + len(private_lines)))
@@ -96,10 +100,13 @@ class ReplyForm:
         writer.put_string(b"")
         return writer.end_of_message()
 
-    def _prefixed(self, record: AdRecord) -> bytes:
-        """A record's lines in prefixed form; remembered while there is room."""
-        prefixed = encode_prefixed(record.text())
-        if self._store.prefixed_bytes + len(prefixed) <= self._cache_bytes:
-            self._store.prefixed_bytes += len(prefixed)
-            record.prefixed = prefixed
+    def _prefixed(self, record: AdRecord) -> PrefixedText:
+        """A record's lines in prefixed form; kept while there is room."""
+        known = record.prefixed
+        tail = encode_prefixed(record.tail)
+        if known is None or not known.body:
+            prefixed = PrefixedText(encode_prefixed(record.body), tail)
+        else:
+            prefixed = PrefixedText(known.body, tail, known.shape)
+        self._store.keep_prefixed(record, prefixed)
         return prefixed

@@ -73,7 +73,7 @@ class CollectorSettings:
     max_type_name_bytes: int = 256
     max_ads: int = 200_000
     max_stored_bytes: int = 1 << 30
-    encrypted_cache_bytes: int = 64 << 20
+    encrypted_cache_bytes: int = 128 << 20
 
     @classmethod
     def from_knobs(cls, knobs: Knobs) -> CollectorSettings:

@@ -16,17 +16,26 @@ from typing import Final, TypeAlias
 from condor_twisted.classad.literals import decode_string
 from condor_twisted.constants import attributes
 from condor_twisted.daemons.collector.state import kinds
-from condor_twisted.daemons.collector.state.habits import (
-    Shape,
-    ShapeBook,
-    changed_keys,
+from condor_twisted.daemons.collector.state.followers import (
+    Followed,
+    follow_clear,
+    follow_encrypted,
+    follow_lines,
 )
+from condor_twisted.daemons.collector.state.habits import ShapeBook, changed_keys
 from condor_twisted.daemons.collector.state.intake import Intake
-from condor_twisted.daemons.collector.state.layouts import MARKER_STRING, Layout
+from condor_twisted.daemons.collector.state.layouts import Layout
 from condor_twisted.daemons.collector.state.names import lookup_key
+from condor_twisted.daemons.collector.state.prefixed_forms import (
+    LENGTH_BYTES,
+    PrefixedText,
+)
 from condor_twisted.daemons.collector.state.private_twins import (
+    PrivateText,
     PrivateTwin,
-    changing_needles,
+    clear_text,
+    in_the_clear,
+    prefixed_text,
 )
 from condor_twisted.daemons.collector.state.records import AdRecord
 from condor_twisted.daemons.collector.state.senders import Sender
@@ -36,7 +45,9 @@ from condor_twisted.daemons.collector.state.statistics import (
     dropped_between,
 )
 from condor_twisted.daemons.collector.state.tables import AdStore
-from condor_twisted.wire.messages import EncodedAd
+from condor_twisted.wire.messages import (
+    EncodedAd,
+)
 
 __all__ = ["SlotReceiver"]
 
@@ -48,16 +59,18 @@ _QUOTE: Final = 0x22
 #: Senders put short names in front.
 _NAME_LINE: Final = b'\0Name = "'
 _NAME_WINDOW_BYTES: Final = 512
+#: The same where the name's line is not longer than 255 bytes.
+_PREFIXED_NAME: Final = re.compile(rb'\0\0\0\0\0\0\0.Name = "([^"\0]*)"', re.DOTALL)
 #: Longer numbers and names are left to the usual way.
 _MAX_DIGITS: Final = 17
 _MAX_TEXT: Final = 1000
 
 #: The ad that was stored, and the one that it replaced.
 _Stored: TypeAlias = tuple[AdRecord, AdRecord | None]
-#: The shape of an ad that is like the one before, and its sequence number.
-_Followed: TypeAlias = tuple[Shape, int]
 #: An ad's layout, the match that found it out, its public and its private lines.
 _Known: TypeAlias = "tuple[Layout, re.Match[bytes], bytes, tuple[bytes, ...]]"
+#: The same of a private ad, and what is kept of it.
+_Private: TypeAlias = "tuple[_Known, PrivateText]"
 
 
 class SlotReceiver:
@@ -96,25 +109,61 @@ class SlotReceiver:
         """
         old = self._named(payload, offset)
         if old is not None:
-            done = self._follow_clear(old, payload, offset, sender, int(now))
-            if done is not None:
-                return done
+            followed = follow_clear(self._shapes, old, payload, offset)
+            if followed is not None:
+                done = self._store_ads(old, payload, followed, sender, int(now), False)
+                if done is not None:
+                    return done
         cut = self._cut(payload, offset, None if old is None else old.layout)
         if cut is None or not cut[0][0].slot_groups:
             return None
         public, end = cut
-        private: _Known | None = None
-        encoded = b""
+        private: _Private | None = None
         if end != len(payload):
             cut = self._cut(payload, end)
             if cut is None or cut[1] != len(payload):
                 return None
-            private = cut[0]
-            encoded = payload[end:]
-        return self._receive(public, private, encoded, sender, int(now))
+            private = cut[0], clear_text(self._shapes, payload[end:])
+        return self._receive(public, private, sender, int(now))
+
+    def receive_prefixed(
+        self, payload: bytes, offset: int, sender: Sender, now: float
+    ) -> _Stored | None:
+        """Store a slot's ads out of an encrypted message, if they are as before.
+
+        Args:
+            payload: One whole message, decrypted.
+            offset: Where its first ad begins.
+            sender: Who sent it.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            As for :meth:`receive_clear`.
+        """
+        name = _PREFIXED_NAME.search(payload, offset, offset + _NAME_WINDOW_BYTES)
+        if name is None:
+            return None
+        old = self._public.records.get(str(name[1], "utf-8", "surrogateescape"))
+        if old is None:
+            return None
+        former = self._private.records.get(old.key)
+        if isinstance(former, PrivateTwin) and not former.is_prefixed:
+            return None  # it came in the clear: this time all is read
+        found = follow_encrypted(self._shapes, old, payload, offset)
+        if found is None:
+            return None
+        followed, text = found
+        done = self._store_ads(old, payload, followed, sender, int(now), True)
+        if done is not None:
+            self._store.keep_prefixed(done[0], text)
+        return done
 
     def receive(
-        self, ads: Sequence[EncodedAd], sender: Sender, now: float
+        self,
+        ads: Sequence[EncodedAd],
+        sender: Sender,
+        now: float,
+        forms: Sequence[bytes] = (),
     ) -> _Stored | None:
         """Store a slot's ads that are already cut out, if all is as usual.
 
@@ -122,24 +171,28 @@ class SlotReceiver:
             ads: The ads of the message.
             sender: Who sent it.
             now: The time, in seconds since the epoch.
+            forms: The ads as they came on an encrypted stream, if they did.
 
         Returns:
             As for :meth:`receive_clear`.
         """
         if not 1 <= len(ads) <= 2:
             return None
-        private: _Known | None = None
+        private: _Private | None = None
         if len(ads) > 1:
-            private = self._intake.find(ads[1])
-            if private is None:
+            known = self._intake.find(ads[1])
+            if known is None:
                 return None
+            private = known, self._private_text(known, ads, forms)
         done = self._follow_cut(ads[0], private, sender, int(now))
-        if done is not None:
-            return done
-        public = self._intake.find(ads[0])
-        if public is None:
-            return None
-        return self._receive(public, private, b"", sender, int(now))
+        if done is None:
+            public = self._intake.find(ads[0])
+            if public is None:
+                return None
+            done = self._receive(public, private, sender, int(now))
+        if done is not None and forms:
+            self._keep_form(done[0], ads[0], forms[0])
+        return done
 
     def _named(self, payload: bytes, offset: int) -> AdRecord | None:
         """The slot's ad that is there, if the name is found at a glance."""
@@ -150,89 +203,61 @@ class SlotReceiver:
         name = payload[at : payload.find(b'"', at, at + _MAX_TEXT)]
         return self._public.records.get(str(name, "utf-8", "surrogateescape"))
 
-    def _follow_clear(
-        self, old: AdRecord, payload: bytes, offset: int, sender: Sender, now: int
+    def _store_ads(
+        self,
+        old: AdRecord,
+        payload: bytes,
+        followed: Followed,
+        sender: Sender,
+        now: int,
+        is_prefixed: bool,
     ) -> _Stored | None:
-        """Store ads that differ from the last ones only where they always do."""
-        start = offset + 8
-        followed = self._follow(old, payload, start, payload[offset:start])
-        if followed is None:
-            return None
-        end = start + followed[0].size
-        if not payload.startswith(_TYPE_SLOTS, end):
-            return None
-        private_at = end + 2
+        """Store an ad that was followed, and the private one behind it."""
+        private_at = followed[3]
         if private_at == len(payload):
-            return self._store_followed(
-                old, payload[start:end], followed, sender, now
-            ), old
+            return self._store_followed(old, followed, sender, now), old
         former = self._private.records.get(old.key)
-        if former is None:
+        if not isinstance(former, PrivateTwin) or former.is_prefixed is not is_prefixed:
             return None
-        twin = self._follow_private(former, payload, private_at, now)
+        twin = former.follower(self._shapes, payload, private_at, now)
         if twin is None:
             return None
-        record = self._store_followed(old, payload[start:end], followed, sender, now)
+        record = self._store_followed(old, followed, sender, now)
         twin.identity = record.identity
         self._store.replace(self._private, former, twin)
         return record, old
 
     def _follow_cut(
-        self, ad: EncodedAd, private: _Known | None, sender: Sender, now: int
+        self, ad: EncodedAd, private: _Private | None, sender: Sender, now: int
     ) -> _Stored | None:
         """The same for ads that are already cut out."""
         old = self._named(ad.body, 0)
         if old is None or ad.secret_lines:
             return None
-        followed = self._follow(old, ad.body, 0, ad.count.to_bytes(8, "big"))
-        if followed is None or followed[0].size != len(ad.body):
+        count = ad.count.to_bytes(8, "big")
+        followed = follow_lines(self._shapes, old, ad.body, count)
+        if followed is None:
             return None
-        name = old.raw(_NAME) or b""
         if private is not None:
-            groups = private[0].private_groups
+            layout, found, *_ = private[0]
+            groups = layout.private_groups
             facts = (_SLOT_TYPE, old.raw(_MY_ADDRESS))
-            if not groups or private[1].group(*groups) != facts:
+            if not groups or found.group(*groups) != facts:
                 return None
-        record = self._store_followed(old, ad.body, followed, sender, now)
+        record = self._store_followed(old, followed, sender, now)
         if private is not None:
-            self._store_private(record, private, b"", name)
+            self._store_private(record, private[1], old.raw(_NAME) or b"")
         return record, old
-
-    def _follow(
-        self, old: AdRecord, payload: bytes, start: int, count: bytes
-    ) -> _Followed | None:
-        """The shape and sequence number of an ad that is like the old one.
-
-        Args:
-            old: That one.
-            payload: What came.
-            start: Where the new ad's lines begin in it.
-            count: The number of its lines, in eight bytes.
-        """
-        layout, habit, shape = old.layout, old.habit, old.shape
-        if layout is None or habit is None or shape is None or count != layout.header:
-            return None
-        values = shape.same(old.body, payload, start)
-        if values is None:
-            followed = self._shapes.follow(shape, old.body, payload, start)
-            if followed is None:
-                return None
-            shape, values = followed
-        number = values[habit.sequence_at]
-        if not number.isdigit() or len(number) > _MAX_DIGITS:
-            return None
-        return shape, int(number)
 
     def _store_followed(
         self,
         old: AdRecord,
-        body: bytes,
-        followed: _Followed,
+        followed: Followed,
         sender: Sender,
         now: int,
     ) -> AdRecord:
         """Store a public ad that is like the old one but for its changing values."""
-        shape, number = followed
+        body, shape, number, _ = followed
         layout, habit = old.layout, old.habit
         assert layout is not None, "an ad was followed that has no layout"
         assert habit is not None, "an ad was followed that has no habit"
@@ -247,22 +272,6 @@ class SlotReceiver:
             record.values = ()
         self._store.replace(self._public, old, record, habit)
         return record
-
-    def _follow_private(
-        self, old: AdRecord, payload: bytes, at: int, now: int
-    ) -> PrivateTwin | None:
-        """The private ad behind a public one, if it is as it was."""
-        if not isinstance(old, PrivateTwin) or old.shape is None:
-            return None
-        shape = old.shape
-        if shape.same(old.encoded, payload, at) is None:
-            followed = self._shapes.follow(shape, old.encoded, payload, at)
-            if followed is None:
-                return None
-            shape = followed[0]
-        if at + shape.size != len(payload):
-            return None
-        return old.follower(payload[at:], shape, now)
 
     def _cut(
         self, payload: bytes, offset: int, likely: Layout | None = None
@@ -286,8 +295,7 @@ class SlotReceiver:
     def _receive(
         self,
         public: _Known,
-        private: _Known | None,
-        encoded: bytes,
+        private: _Private | None,
         sender: Sender,
         now: int,
     ) -> _Stored | None:
@@ -307,8 +315,9 @@ class SlotReceiver:
         ):
             return None
         if private is not None:
-            groups = private[0].private_groups
-            if not groups or private[1].group(*groups) != (my_type, address):
+            private_layout, private_found, *_ = private[0]
+            groups = private_layout.private_groups
+            if not groups or private_found.group(*groups) != (my_type, address):
                 return None
         old = self._public.records.get(decode_string(name[1:-1]))
         if old is None:
@@ -325,7 +334,7 @@ class SlotReceiver:
             self._learn(layout, old, record)
         self._store.replace(self._public, old, record)
         if private is not None:
-            self._store_private(record, private, encoded, name)
+            self._store_private(record, private[1], name)
         return record, old
 
     def _record(
@@ -381,23 +390,32 @@ class SlotReceiver:
         record.identity = sender.identity or ""
         return record
 
-    def _store_private(
-        self, record: AdRecord, private: _Known, encoded: bytes, name: bytes
-    ) -> None:
+    def _private_text(
+        self, known: _Known, ads: Sequence[EncodedAd], forms: Sequence[bytes]
+    ) -> PrivateText:
+        """A private ad that was cut out, as it is kept."""
+        if len(forms) == len(ads):
+            text = prefixed_text(self._shapes, ads[1], forms[1])
+            if text is not None:
+                return text
+        layout, _, body, private_lines = known
+        encoded = in_the_clear(layout.public_count, body, private_lines)
+        return clear_text(self._shapes, encoded)
+
+    def _store_private(self, record: AdRecord, text: PrivateText, name: bytes) -> None:
         """Store the private ad of a public one."""
-        if not encoded:
-            layout, _, body, private_lines = private
-            encoded = _in_the_clear(layout.public_count, body, private_lines)
-        twin = PrivateTwin(
-            record.key,
-            encoded,
-            self._shapes.shape_between(encoded, changing_needles(encoded)),
-            name,
-            record.last_heard_unix,
-            self._intake.take,
-        )
+        intake = self._intake
+        read = intake.take_prefixed if text.is_prefixed else intake.take
+        twin = PrivateTwin(record.key, text, name, record.last_heard_unix, read)
         twin.identity = record.identity
         self._store.put(self._private, twin)
+
+    def _keep_form(self, record: AdRecord, ad: EncodedAd, form: bytes) -> None:
+        """Keep an ad as it came on an encrypted stream: the next one is held to it."""
+        if record.shape is None or record.body is not ad.body or ad.secret_lines:
+            return  # then these are not all of the lines, or more than those
+        end = LENGTH_BYTES + len(ad.body) + LENGTH_BYTES * ad.count
+        self._store.keep_prefixed(record, PrefixedText(form[LENGTH_BYTES:end]))
 
     def _learn(self, layout: Layout, old: AdRecord, new: AdRecord) -> None:
         """See what changed, and know where that is the next time."""
@@ -411,15 +429,6 @@ class SlotReceiver:
         if habit is not None and habit.sequence_at >= 0:
             new.habit = habit
             new.shape = self._shapes.shape_between(new.body, habit.needles)
-
-
-def _in_the_clear(
-    public_count: int, body: bytes, private_lines: tuple[bytes, ...]
-) -> bytes:
-    """An ad as it would have come on a stream that is not encrypted."""
-    secrets = b"".join([MARKER_STRING + line + b"\0" for line in private_lines])
-    count = public_count + len(private_lines)
-    return count.to_bytes(8, "big") + body + secrets + _TYPE_SLOTS
 
 
 def _is_plain_string(text: bytes) -> bool:

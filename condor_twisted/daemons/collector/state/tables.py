@@ -18,6 +18,7 @@ from condor_twisted.daemons.collector.state.kinds import (
     AdKind,
     generic_kind,
 )
+from condor_twisted.daemons.collector.state.prefixed_forms import PrefixedText
 from condor_twisted.daemons.collector.state.records import AdRecord
 
 __all__ = ["MAX_COLUMNS", "AdStore", "AdTable", "Change", "ChangeKind", "Observer"]
@@ -131,11 +132,14 @@ class AdStore:
         max_type_name_bytes: Longest name of a generic type.
         max_ads: At most so many ads in all tables.
         max_stored_bytes: At most so many bytes in all tables, estimated.
+        max_prefixed_bytes: At most so many bytes of prefixed texts are kept.
 
     Attributes:
+        max_prefixed_bytes: As given.
         observers: Called after each change, in order.
         count: Ads in all tables.
         stored_bytes: Their estimated size.
+        prefixed_bytes: The size of their prefixed texts.
     """
 
     def __init__(
@@ -144,6 +148,7 @@ class AdStore:
         max_type_name_bytes: int = 256,
         max_ads: int = 200_000,
         max_stored_bytes: int = 1 << 30,
+        max_prefixed_bytes: int = 128 << 20,
     ) -> None:
         self._max_generic_types = max_generic_types
         self._max_type_name_bytes = max_type_name_bytes
@@ -155,6 +160,7 @@ class AdStore:
         self.count = 0
         self.stored_bytes = 0
         self.prefixed_bytes = 0
+        self.max_prefixed_bytes = max_prefixed_bytes
 
     def table(self, kind: AdKind) -> AdTable:
         """The table of a standard kind."""
@@ -243,10 +249,31 @@ class AdStore:
                 self._tell(Change(ChangeKind.REMOVED, record))
         return record
 
+    def keep_prefixed(self, record: AdRecord, prefixed: PrefixedText) -> None:
+        """Keep an ad's prefixed text until it is replaced, if there is room.
+
+        Args:
+            record: The ad; nothing is kept for one that is not in its table.
+            prefixed: The text, in place of one that is there.
+        """
+        old = record.prefixed
+        size = self.prefixed_bytes + prefixed.size_bytes
+        if old is not None:
+            size -= old.size_bytes
+        if size > self.max_prefixed_bytes:
+            return
+        kind = record.kind
+        table = self._tables.get(kind)
+        if table is None:
+            table = self._generic.get(kind.my_type.lower())
+        if table is not None and table.records.get(record.key) is record:
+            self.prefixed_bytes = size
+            record.prefixed = prefixed
+
     def _forget(self, record: AdRecord) -> None:
         self.stored_bytes -= record.size_bytes
         if record.prefixed is not None:
-            self.prefixed_bytes -= len(record.prefixed)
+            self.prefixed_bytes -= record.prefixed.size_bytes
             record.prefixed = None
 
     def _tell(self, change: Change) -> None:

@@ -9,6 +9,7 @@ mergeClassAd, ValidateClassAd``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ from condor_twisted.daemons.collector.state.evaluation import Requirement
 from condor_twisted.daemons.collector.state.intake import Intake, sort_lines
 from condor_twisted.daemons.collector.state.names import lookup_key
 from condor_twisted.daemons.collector.state.offline import offline_lines
+from condor_twisted.daemons.collector.state.private_twins import with_public_facts
 from condor_twisted.daemons.collector.state.records import AdRecord, ArrivedAd
 from condor_twisted.daemons.collector.state.refusals import UpdateRefused
 from condor_twisted.daemons.collector.state.senders import Sender
@@ -30,7 +32,7 @@ from condor_twisted.daemons.collector.state.statistics import (
 )
 from condor_twisted.daemons.collector.state.tables import AdStore, AdTable
 from condor_twisted.errors import MalformedMessage, RemoteProtocolError
-from condor_twisted.wire.messages import EncodedAd
+from condor_twisted.wire.messages import EncodedAd, decode_prefixed_ad
 
 __all__ = ["Accepted", "UpdateReceiver", "own_record", "with_last_heard"]
 
@@ -42,12 +44,6 @@ _LAST_HEARD_FROM: Final = lookup_key(attributes.LAST_HEARD_FROM)
 _HAS_START_DAEMON_AD: Final = lookup_key(attributes.HAS_START_DAEMON_AD)
 _DYNAMIC_SLOT: Final = lookup_key(attributes.DYNAMIC_SLOT)
 
-#: What a private ad gets from its public one.
-_COPIED: Final = (
-    (_MY_TYPE, b"MyType = "),
-    (_MY_ADDRESS, b"MyAddress = "),
-    (_NAME, b"Name = "),
-)
 #: What a startd's ad made from a slot's lacks.
 _NOT_OF_A_STARTD: Final = frozenset(
     (
@@ -196,8 +192,31 @@ class UpdateReceiver:
         self._accept_private(accepted.record, ad, private, sender, now)
         return accepted if end == len(payload) else accepted._replace(is_shed=True)
 
+    def receive_prefixed(
+        self, command: int, payload: bytes, offset: int, sender: Sender, now: float
+    ) -> Accepted:
+        """The same for a message that was encrypted: its strings have lengths."""
+        if command == 0 and self._takes_slots_quickly:
+            done = self._slots.receive_prefixed(payload, offset, sender, now)
+            if done is not None:
+                return Accepted(*done)
+        ad, end = decode_prefixed_ad(payload, offset)
+        ads, forms = [ad], [payload[offset:end]]
+        if command == 0 and end != len(payload):
+            # Kept for compatibility: the public ad is stored all the same.
+            with contextlib.suppress(RemoteProtocolError):
+                ad, behind = decode_prefixed_ad(payload, end)
+                ads.append(ad)
+                forms.append(payload[end:behind])
+        return self.receive(command, ads, sender, now, forms)
+
     def receive(
-        self, command: int, ads: Sequence[EncodedAd], sender: Sender, now: float
+        self,
+        command: int,
+        ads: Sequence[EncodedAd],
+        sender: Sender,
+        now: float,
+        forms: Sequence[bytes] = (),
     ) -> Accepted:
         """Store the ad, or the two ads, of an update that is already cut up.
 
@@ -206,6 +225,7 @@ class UpdateReceiver:
             ads: The message's ads; those beyond what the command takes are ignored.
             sender: Who sent it.
             now: The time, in seconds since the epoch.
+            forms: The ads as they came on an encrypted stream, if they did.
 
         Raises:
             UpdateRefused: The ad is not acceptable; nothing is stored.
@@ -214,7 +234,7 @@ class UpdateReceiver:
         if not ads:
             raise MalformedMessage(f"{command_name(command)} without an ad")
         if command == 0 and self._takes_slots_quickly:
-            done = self._slots.receive(ads, sender, now)
+            done = self._slots.receive(ads, sender, now, forms)
             if done is not None:
                 return Accepted(*done)
         ad = self._intake.sort(ads[0])
@@ -228,10 +248,6 @@ class UpdateReceiver:
                 return accepted._replace(problem=str(error))
             self._accept_private(accepted.record, ad, private, sender, now)
         return accepted if taken == len(ads) else accepted._replace(is_shed=True)
-
-    def wants_private_ad(self, record: AdRecord, command: int) -> bool:
-        """Whether a second ad may follow the one that was stored."""
-        return command == 0 and record.kind is kinds.SLOT
 
     def store_own(self, ad: EncodedAd, now: float) -> AdRecord:
         """Store the collector's own ad: without stamps about updates or senders.
@@ -374,7 +390,7 @@ class UpdateReceiver:
                 body = private.body + b"Name = " + name + b"\0"
                 ad = ArrivedAd(body, private.count + 1, private.private_lines)
         else:
-            ad = _with_public_facts(private, public)
+            ad = with_public_facts(private, public)
         heard = int(now) if private.stamps is None else self._age(private, sender, now)
         tail = b"LastHeardFrom = %d\0" % heard
         twin = AdRecord.of(kinds.SLOT_PRIVATE, record.key, ad, tail, 1, heard)
@@ -466,22 +482,6 @@ class UpdateReceiver:
         requirement = self._requirement
         if requirement is not None and not requirement.accepts(ad, now):
             raise UpdateRefused("COLLECTOR_REQUIREMENTS does not accept the ad")
-
-
-def _with_public_facts(private: ArrivedAd, public: ArrivedAd) -> ArrivedAd:
-    """A private ad that says of itself what its public one says."""
-    lines = [
-        line
-        for line in private.body.split(b"\0")[:-1]
-        if line[: line.index(b" ")].lower() not in (_MY_TYPE, _MY_ADDRESS, _NAME)
-    ]
-    for key, begin in _COPIED:
-        value = public.raw(key)
-        if value is not None:
-            lines.append(begin + value)
-    count = len(lines)
-    lines.append(b"")
-    return ArrivedAd(b"\0".join(lines), count, private.private_lines)
 
 
 def is_primary_slot(ad: ArrivedAd | AdRecord) -> bool:

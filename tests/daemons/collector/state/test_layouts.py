@@ -53,6 +53,16 @@ class LayoutTests(SynchronousTestCase):
                 self.assertEqual(self.layout.raw(body, key), value)
             self.assertIsNone(self.layout.raw(body, b"ame"))
 
+    def test_captured_blanks(self) -> None:
+        """A captured value begins where a value that is searched for begins."""
+        layout = Layout([b"MyType =  x", b'Name = "n"', b"A = 1"])
+        for value in (b" x", b"  x", b"x"):
+            body = _payload([b"MyType = " + value, b'Name = "n"', b"A = 1"])
+            found = layout.match(body)
+            assert found is not None
+            self.assertEqual(found[layout.group_of[b"mytype"]], value)
+            self.assertEqual(layout.raw(body, b"mytype"), value)
+
     def test_what_does_not_match(self) -> None:
         """Another name, order, spelling, spacing or number of lines does not match."""
         for lines in (
