@@ -65,6 +65,7 @@ from condor_twisted.daemoncore.program.own_process import (
 from condor_twisted.daemoncore.runtime import HasRuntime, Runtime
 from condor_twisted.daemoncore.shutdown import Shutdown
 from condor_twisted.daemoncore.signing_keys import create_signing_keys
+from condor_twisted.daemoncore.statistics.facility import Statistics
 from condor_twisted.errors import ConfigError, LocalProtocolError
 from condor_twisted.protocols.clocks import make_monotonic
 from condor_twisted.protocols.command_ports import (
@@ -146,10 +147,13 @@ class Daemon(HasRuntime, MultiService):
         self.administration = Administration(
             lambda: self.settings, lambda: self.security, self.table.rules
         )
+        #: What the daemon's ad says of its own work.
+        self.statistics = Statistics(self)
         self.facilities: list[Facility] = [
             self.runtime,
             self.endpoint,
             self.administration,
+            self.statistics,
         ]
         #: What a DaemonCore parent has handed down, if there is one.
         self.inherited: Inherited | None = None
@@ -184,7 +188,8 @@ class Daemon(HasRuntime, MultiService):
         self._port = port
         self._interface = interface
         self._address_files = AddressFiles(address_file)
-        self._owns_process = False
+        #: Whether the process and its reactor are ours.
+        self.owns_process = False
         self._shutdown = Shutdown(
             lambda seconds, call: self.reactor.callLater(seconds, call),
             lambda: self.shutdown_gracefully(),
@@ -301,7 +306,7 @@ class Daemon(HasRuntime, MultiService):
 
         If the process has a DaemonCore parent, take what it handed down.
         """
-        self._owns_process = True
+        self.owns_process = True
         self.cookie = found_cookie(os.environ)
         self.inherited = take_inheritance(os.environ)
         if self.inherited is not None:
@@ -351,7 +356,7 @@ class Daemon(HasRuntime, MultiService):
         self._shutdown.begin_serving()
         if self._housekeeping is not None:
             self._housekeeping.begin()
-        if self._owns_process:
+        if self.owns_process:
             self.signals.install()
             # A reactor that begins to run takes some of them.
             self.reactor.callWhenRunning(self.signals.install)
@@ -380,7 +385,7 @@ class Daemon(HasRuntime, MultiService):
         def close(_: object) -> Deferred[Any]:
             self._address_files.remove()
             closed = self._close_now()
-            if self._owns_process:
+            if self.owns_process:
                 self.signals.restore()
                 _log.info("{line}", line=farewell(self.settings, self.exit_status))
             return closed
@@ -398,14 +403,14 @@ class Daemon(HasRuntime, MultiService):
         self.reactor.callFromThread(function)
 
     def _open(self) -> None:
-        if self._owns_process:
+        if self.owns_process:
             settle_in(self.settings)
         if self.reactor is None:
             from twisted.internet import reactor as global_reactor
 
             self.reactor = global_reactor
         reactor: Any = self.reactor
-        if self._owns_process:
+        if self.owns_process:
             make_monotonic(reactor)
             create_signing_keys(self.settings)
         self.before_command_sockets()
@@ -585,7 +590,7 @@ class Daemon(HasRuntime, MultiService):
 
     def _exit(self) -> None:
         """End the process if it is ours, else this service."""
-        if self._owns_process:
+        if self.owns_process:
             with contextlib.suppress(Exception):
                 self.reactor.stop()
         elif self.parent is not None:

@@ -133,11 +133,17 @@ def common_attributes(daemon: Daemon) -> dict[str, AdValue]:
     if network:
         values["PrivateNetworkName"] = network
     values.update(self_monitoring(daemon))
+    values.update(daemon.statistics.publish())
     return values
 
 
-def self_monitoring(daemon: Daemon) -> dict[str, AdValue]:
-    """What the process takes up, in the units that HTCondor uses: KiB and seconds."""
+def self_monitoring(daemon: Daemon, *, verbose: bool = False) -> dict[str, AdValue]:
+    """What the process takes up, in the units that HTCondor uses: KiB and seconds.
+
+    Args:
+        daemon: Whose process it is.
+        verbose: Say more, to somebody who asks now.
+    """
     now = int(time.time())
     values: dict[str, AdValue] = {
         "MonitorSelfTime": now,
@@ -151,8 +157,9 @@ def self_monitoring(daemon: Daemon) -> dict[str, AdValue]:
         return values
     times = os.times()
     elapsed = max(1.0, now - daemon.started_at_unix)
-    values["MonitorSelfSysCpuTime"] = int(times.system)
-    values["MonitorSelfUserCpuTime"] = int(times.user)
+    if verbose:
+        values["MonitorSelfSysCpuTime"] = int(times.system)
+        values["MonitorSelfUserCpuTime"] = int(times.user)
     values["MonitorSelfCPUUsage"] = 100.0 * (times.system + times.user) / elapsed
     try:
         with open("/proc/self/statm", encoding="ascii") as file:

@@ -129,7 +129,8 @@ class Runtime:
         self._family: ClaimId | None = None
         self._cookie = own_cookie(os.environ)
         self.runner = HandlerRunner(
-            lambda *arguments: self._reactor.callLater(*arguments)
+            lambda *arguments: self._reactor.callLater(*arguments),
+            seconds=lambda: self.timers.seconds(),
         )
 
     @property

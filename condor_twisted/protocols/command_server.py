@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from condor_twisted.classad.recent import HandlerTimes
 from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import (
@@ -111,6 +112,8 @@ class CommandServer:
         self.descriptors_short: Callable[[], None] = lambda: None
         #: Looks at connections before a byte of them is read.
         self.door: Door | None = None
+        #: How long handlers take, by their commands' names, if somebody wants to know.
+        self.command_times: HandlerTimes | None = None
         #: Whether each command is logged (D_COMMAND); that costs as much as a command.
         self.log_commands = False
 
@@ -458,7 +461,11 @@ class CommandServer:
                 name=registration.rule.name,
                 peer=escaped(str(request.peer)),
             )
-        result = registration.handler(request)
+        times = self.command_times
+        if times is None:
+            result = registration.handler(request)
+        else:
+            result = times.run(registration.rule.name, registration.handler, request)
         if result is None or isinstance(result, Deferred):
             return result
         if iscoroutine(result):

@@ -22,9 +22,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from condor_twisted.classad.expressions import evaluate
+from condor_twisted.classad.recent import HandlerTimes
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.protocols.answer_cache import AnswerCache
 from condor_twisted.protocols.bearer_tokens import find_bearer_token
+from condor_twisted.protocols.clocks import monotonic_seconds
 from condor_twisted.protocols.kerberos_library import accept_ticket, request_ticket
 from condor_twisted.protocols.known_hosts import KnownHosts, ask_user
 from condor_twisted.protocols.munge_library import decode_munge, encode_munge
@@ -71,6 +73,9 @@ MISSED_SECONDS = 15.0
 #: How long anybody waits for a name, and how many are looked up at a time.
 LOOKUP_TIMEOUT_SECONDS = 5.0
 LOOKUPS_AT_ONCE = 4
+#: A look-up that takes longer counts as slow.
+#: Source: ``src/condor_utils/ipv6_addrinfo.cpp: getaddrinfo_slow_limit``.
+SLOW_LOOKUP_SECONDS = 2.0
 #: How many may wait for names; whoever comes then gets none.
 WAITING_COUNT = 1000
 #: How many tickets are asked for at a time: where no KDC answers, each takes a thread
@@ -145,11 +150,18 @@ class HostNames:
         look_up: Callable[[str], tuple[str, ...]] = confirmed_host_names,
     ) -> None:
         self._clock = clock
+        self._seconds = monotonic_seconds(clock)
         self._run_blocking = run_blocking
         self._look_up = look_up
         self._answers: AnswerCache[str, tuple[str, ...]] = AnswerCache(clock)
         self._under_way: dict[str, list[Deferred[tuple[str, ...]]]] = {}
         self._places = DeferredSemaphore(LOOKUPS_AT_ONCE)
+        #: How many look-ups there were, and how long they took, in all and of those
+        #: that were ``Fast``, ``Slow``, or in vain (``Fail``).
+        self.lookups = {
+            outcome: HandlerTimes(self._seconds)
+            for outcome in ("", "Fast", "Slow", "Fail")
+        }
         self._waiting_count = 0
 
     def known(self, address: str) -> tuple[str, ...] | None:
@@ -181,10 +193,22 @@ class HostNames:
 
         outcome.addBoth(answered)
         if asks:
-            self._places.run(self._run_blocking, self._look_up, address).addBoth(
-                self._looked_up, address
-            )
+            self._places.run(self._start, address).addBoth(self._looked_up, address)
         return outcome
+
+    def _start(self, address: str) -> Deferred[tuple[str, ...]]:
+        """Look up, and measure how long that takes."""
+        began = self._seconds()
+
+        def measure(result: tuple[str, ...] | Failure) -> tuple[str, ...] | Failure:
+            seconds = self._seconds() - began
+            failed = isinstance(result, Failure) or not result
+            outcome = "Slow" if seconds > SLOW_LOOKUP_SECONDS else "Fast"
+            for name in ("", "Fail" if failed else outcome):
+                self.lookups[name].add(address, seconds)
+            return result
+
+        return self._run_blocking(self._look_up, address).addBoth(measure)
 
     def clear(self) -> None:
         """Forget every answer, as after a reconfiguration."""

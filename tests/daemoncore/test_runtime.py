@@ -96,9 +96,7 @@ class RuntimeTests(DaemonTestCase):
         """What nobody uses does not exist."""
         daemon = self.start(Daemon(self.settings(), self.reactor))
         made = set(daemon.runtime.__dict__)
-        self.assertEqual(
-            made & {"timers", "processes", "descriptors", "threads"}, set()
-        )
+        self.assertEqual(made & {"processes", "descriptors", "threads"}, set())
 
     def test_children_end_with_the_daemon(self) -> None:
         """A daemon that stops ends its children, and waits for them."""

@@ -22,7 +22,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from condor_twisted.daemoncore.events.handlers import HandlerRunner, describe_handler
+from condor_twisted.daemoncore.events.handlers import (
+    HandlerKind,
+    HandlerRunner,
+    describe_handler,
+)
 from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.errors import LocalProtocolError
 
@@ -203,7 +207,10 @@ class Registered:
             succeeded = True
             return result
 
-        done = self._owner.runner.run(self.name, handle)
+        is_pipe = isinstance(self._stream, PipeEnd)
+        kind = HandlerKind.PIPE if is_pipe else HandlerKind.SOCKET
+        name = describe_handler(self._handler)
+        done = self._owner.runner.run_as(kind, name, self.name, handle)
         if not succeeded:
             self._give_up()
         elif isinstance(done, Deferred):

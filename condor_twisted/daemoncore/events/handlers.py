@@ -8,6 +8,7 @@ for longer than anybody expects is named in the log, once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from inspect import iscoroutine
 from typing import Any, Final
 
@@ -16,12 +17,23 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["HandlerRunner", "describe_handler"]
+from condor_twisted.classad.recent import HandlerTimes
+
+__all__ = ["HandlerKind", "HandlerRunner", "describe_handler"]
 
 _log = Logger()
 
 #: From when on a handler that waits is worth a line in the log.
 OVERDUE_SECONDS: Final = 300.0
+
+
+class HandlerKind(Enum):
+    """What a handler is for; the values are how statistics spell them."""
+
+    SIGNAL = "Signal"
+    TIMER = "Timer"
+    SOCKET = "Socket"
+    PIPE = "Pipe"
 
 
 def describe_handler(function: Callable[..., object]) -> str:
@@ -36,13 +48,19 @@ class HandlerRunner:
     Args:
         call_later: The reactor's ``callLater``.
         overdue_seconds: After so long a handler that waits is named in the log.
+        seconds: The clock that handlers are measured with.
+
+    Attributes:
+        times: How often handlers ran and for how long, by their kind.
     """
 
     def __init__(
         self,
         call_later: Callable[..., IDelayedCall],
         overdue_seconds: float = OVERDUE_SECONDS,
+        seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self.times = {kind: HandlerTimes(seconds) for kind in HandlerKind}
         self._call_later = call_later
         self._overdue_seconds = overdue_seconds
         self._waiting: dict[Deferred[Any], IDelayedCall] = {}
@@ -74,6 +92,25 @@ class HandlerRunner:
         if not isinstance(result, Deferred):
             return None
         return self._wait(what, result)
+
+    def run_as(
+        self,
+        kind: HandlerKind,
+        name: str,
+        what: str,
+        function: Callable[..., object],
+        *arguments: Any,
+    ) -> Deferred[bool] | None:
+        """Run a handler of a kind that is measured; otherwise as `run`.
+
+        Args:
+            kind: What it is for.
+            name: What statistics call it.
+            what: What it is, for log lines.
+            function: The handler.
+            *arguments: What it gets.
+        """
+        return self.times[kind].run(name, self.run, what, function, *arguments)
 
     def close(self) -> None:
         """Cancel whatever waits."""

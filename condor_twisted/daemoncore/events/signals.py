@@ -18,7 +18,11 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from condor_twisted.daemoncore.events.handlers import HandlerRunner, describe_handler
+from condor_twisted.daemoncore.events.handlers import (
+    HandlerKind,
+    HandlerRunner,
+    describe_handler,
+)
 from condor_twisted.errors import LocalProtocolError
 
 __all__ = ["CORE_SIGNALS", "Signals"]
@@ -198,9 +202,10 @@ class Signals:
                 self._run(number, function)
 
     def _run(self, number: int, function: Callable[[], object]) -> None:
-        what = f"the handler {describe_handler(function)} of signal {number}"
+        name = describe_handler(function)
+        what = f"the handler {name} of signal {number}"
         if self.runner is not None:
-            self.runner.run(what, function)
+            self.runner.run_as(HandlerKind.SIGNAL, name, what, function)
             return
         try:
             function()

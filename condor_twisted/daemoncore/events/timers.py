@@ -21,7 +21,11 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from condor_twisted.daemoncore.events.handlers import HandlerRunner, describe_handler
+from condor_twisted.daemoncore.events.handlers import (
+    HandlerKind,
+    HandlerRunner,
+    describe_handler,
+)
 from condor_twisted.daemoncore.events.timeslices import Timeslice
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.protocols.clocks import monotonic_seconds
@@ -162,7 +166,13 @@ class Timer:
         self._running = True
         self._was_reset = self._rerun = False
         started_at = self._timers.seconds()
-        done = runner.run(f"timer {self.name}", self._function, *self._arguments)
+        done = runner.run_as(
+            HandlerKind.TIMER,
+            self.name,
+            f"timer {self.name}",
+            self._function,
+            *self._arguments,
+        )
         if isinstance(done, Deferred):
             done.addCallback(lambda _: self._finished(started_at))
         else:
@@ -196,12 +206,16 @@ class Timers:
         runner: Runs handlers.
         max_per_turn: So many handlers run in one turn of the reactor; 0 for all that
             are due (MAX_TIMER_EVENTS_PER_CYCLE).
+
+    Attributes:
+        fired_count: How many ran in the last turn in which any did.
     """
 
     def __init__(
         self, reactor: Any, runner: HandlerRunner, max_per_turn: int = 0
     ) -> None:
         self.max_per_turn = max_per_turn
+        self.fired_count = 0
         #: The clock of all delays, which never jumps.
         self.seconds: Callable[[], float] = monotonic_seconds(reactor)
         self._reactor = reactor
@@ -342,6 +356,7 @@ class Timers:
             if entry[2].is_due(entry[3]):
                 due.append(entry)
         self._in_turn = True
+        self.fired_count = len(due)
         try:
             for _, _, timer, ticket in due:
                 if timer.is_due(ticket):

@@ -153,6 +153,9 @@ class CondorLogObserver:
         secondaries: Further logs, each for the category that is its name.
         as_json: Write one JSON object a line: ``time`` (ISO 8601 with the zone),
             ``category``, ``verbose``, ``pid`` and ``text``.
+
+    Attributes:
+        written_count: How many events were written.
     """
 
     def __init__(
@@ -170,6 +173,7 @@ class CondorLogObserver:
         self.secondaries: Mapping[str, LogSink] = secondaries or {}
         self.time_format = time_format
         self.as_json = as_json
+        self.written_count = 0
         #: When the log was last changed before we opened it, in Unix time.
         self.last_touched_unix: float | None = None
         self._process_id = os.getpid() if process_id is None else process_id
@@ -187,6 +191,7 @@ class CondorLogObserver:
         secondary = self.secondaries.get(category) if self.secondaries else None
         if not wanted and (secondary is None or verbose):
             return
+        self.written_count += 1
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         when = event.get("log_time")
         if secondary is not None:

@@ -121,6 +121,11 @@ class Collector(Daemon):
         self._sweep_timer: IDelayedCall | None = None
         self._own_ad_timer: IDelayedCall | None = None
         self._turns: Turns | None = None
+        received = self.state.statistics
+        self.statistics.add_rate(
+            "Collector_UpdatesReceived", lambda: received.received_count
+        )
+        self.statistics.each_quantum(lambda: received.tick(self.now()))
         self._register()
 
     def _register(self) -> None:
@@ -440,9 +445,10 @@ class Collector(Daemon):
             admin_capability=self.administration.capability(),
         )
 
-    def _live_statistics(self) -> dict[str, AdValue]:
-        """Counters that the state does not have."""
-        values: dict[str, AdValue] = self_monitoring(self)
+    def _live_statistics(self, wanted: str | None) -> dict[str, AdValue]:
+        """Counters that the state does not have, as a query wants them."""
+        values = self_monitoring(self, verbose=wanted is not None)
+        values.update(self.statistics.publish(wanted))
         server, workers = self.server, self.workers
         if server is not None:
             values["HandlerErrors"] = server.counters.handler_errors

@@ -48,7 +48,8 @@ class CollectorState:
         now: The time, in seconds since the epoch.
         report_line: Called with an ad and a line of it that is not sent, since it
             does not parse.
-        live_statistics: Further counters for the collector's own ad, of the daemon.
+        live_statistics: Further counters for the collector's own ad, of the daemon;
+            called with STATISTICS_TO_PUBLISH of a query, or ``None`` for the ad.
 
     Raises:
         ConfigError: An expression of the settings does not parse.
@@ -69,7 +70,7 @@ class CollectorState:
         settings: CollectorSettings,
         now: float,
         report_line: Callable[[AdRecord, bytes], None] | None = None,
-        live_statistics: Callable[[], Mapping[str, AdValue]] | None = None,
+        live_statistics: Callable[[str | None], Mapping[str, AdValue]] | None = None,
     ) -> None:
         self.store: Final = AdStore(
             settings.max_generic_types,
@@ -120,6 +121,9 @@ class CollectorState:
             self._updates.reconfigure(self._settings)
             raise
         self.statistics.history_bits = settings.history_bits
+        self.statistics.resize(
+            settings.statistics_window_seconds, settings.statistics_quantum_seconds
+        )
         self._planner.hides_absent = settings.absent_requirements is not None
         self.store.max_prefixed_bytes = settings.encrypted_cache_bytes
         self._settings = settings
@@ -191,11 +195,11 @@ class CollectorState:
             facts: What the collector is.
             now: The time, in seconds since the epoch.
         """
-        self.statistics.count_update(kinds.COLLECTOR.label, False, 0)
+        self.statistics.count_own_update(kinds.COLLECTOR.label)
         totals = PoolTotals()
         yield from totals.count(self.store)
         values = totals.publish(self._peaks)
-        values.update(self._counters(now))
+        values.update(self._counters(now, None))
         ad = build_own_ad(facts, values, now)
         self._own_key = self._updates.store_own(ad, now).key
 
@@ -205,8 +209,8 @@ class CollectorState:
             return None
         return self.store.table(kinds.COLLECTOR).records.get(self._own_key)
 
-    def _counters(self, now: float) -> dict[str, AdValue]:
-        """Counters as the collector's own ad shows them."""
+    def _counters(self, now: float, wanted: str | None) -> dict[str, AdValue]:
+        """Counters as the collector's own ad shows them, or as a query wants them."""
         slots = self.store.table(kinds.SLOT)
         submitters = self.store.table(kinds.SUBMITTER)
         values: dict[str, AdValue] = {
@@ -215,17 +219,18 @@ class CollectorState:
             "SubmitterAds": len(submitters),
             "SubmitterAdsPeak": submitters.peak_count,
         }
-        values.update(self.statistics.publish(now))
+        values.update(self.statistics.publish(now, wanted))
         if self._live_statistics is not None:
-            values.update(self._live_statistics())
+            values.update(self._live_statistics(wanted))
         return values
 
-    def _refreshed(self, record: AdRecord) -> AdRecord | None:
+    def _refreshed(self, record: AdRecord, wanted: str) -> AdRecord | None:
         """The collector's own ad with its latest counters; ``None`` for others."""
         if record.key != self._own_key or record.kind is not kinds.COLLECTOR:
             return None
-        lines = record.body.split(b"\0")[:-1]
-        for name, value in self._counters(self._now).items():
+        # What is counted and stamped alike stands behind the body.
+        lines = (record.body + record.tail).split(b"\0")[:-1]
+        for name, value in self._counters(self._now, wanted).items():
             lines.append(format_line(name, value))
         fresh = sort_lines(lines)
         fresh.private_lines = record.private_lines

@@ -61,8 +61,8 @@ class QueryPlanner:
     Args:
         store: The tables.
         judge: Decides which lines may be sent.
-        refresh_own: Gives the collector's own ad with its latest statistics, or
-            ``None`` for any other ad.
+        refresh_own: Gives the collector's own ad with its latest statistics, those
+            that STATISTICS_TO_PUBLISH of the query wants, or ``None`` for any other ad.
         want: Is told which attributes, by lower-case name, a query needs of all ads.
     """
 
@@ -70,7 +70,7 @@ class QueryPlanner:
         self,
         store: AdStore,
         judge: LineJudge,
-        refresh_own: Callable[[AdRecord], AdRecord | None],
+        refresh_own: Callable[[AdRecord, str], AdRecord | None],
         want: Callable[[Iterable[bytes]], None],
     ) -> None:
         self._want = want

@@ -105,7 +105,8 @@ class QueryPlan:
         query: The query's ad.
         is_locate: Whether this only looks up an address.
         judge: Decides which lines may be sent.
-        refresh_own: Gives the collector's own ad with its latest statistics.
+        refresh_own: Gives the collector's own ad with its latest statistics, those
+            that a text wants.
         is_expensive: Whether selecting is a worker's work.
 
     Attributes:
@@ -121,7 +122,7 @@ class QueryPlan:
     query: QueryAd
     is_locate: bool
     judge: LineJudge
-    refresh_own: Callable[[AdRecord], AdRecord | None]
+    refresh_own: Callable[[AdRecord, str], AdRecord | None]
     now: float
     is_expensive: bool = False
     matched: int = 0
@@ -355,7 +356,8 @@ class QueryPlan:
     ) -> int:
         """As otherwise, but with the collector's own ad brought up to date."""
         write = self._writer(replace(part, refreshes_own=False), form)
-        fresh = [self.refresh_own(record) or record for record in records]
+        wanted = self.query.string(attributes.STATISTICS_TO_PUBLISH) or ""
+        fresh = [self.refresh_own(record, wanted) or record for record in records]
         for record in fresh:
             self.judge.check(record)
         return write(fresh, pieces)

@@ -9,9 +9,15 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["DaemonUpdates", "RecentCounter", "UpdateStatistics", "host_of_address"]
+from condor_twisted.classad.recent import RecentCounter, RecentMaximum, Window
+from condor_twisted.classad.statistics_choice import StatisticsChoice, read_choice
+
+__all__ = ["DaemonUpdates", "UpdateStatistics", "host_of_address"]
 
 _MAX_INT64: Final = (1 << 63) - 1
+#: What the own ad shows, and from what a query starts that says what it wants.
+_USUAL: Final = StatisticsChoice(level=1, recent=True, nonzero_only=True)
+_ASKED: Final = StatisticsChoice(level=1, recent=True)
 
 
 def _host(address: str) -> str:
@@ -132,64 +138,6 @@ def dropped_between(
     return True, 1 if new_number < expected else new_number - expected
 
 
-class RecentCounter:
-    """A sum over all time, and one over the last while.
-
-    Counting is the frequent thing, so it is one addition to ``total``; the other sum
-    comes from what ``total`` was at earlier times.
-
-    Args:
-        slots: Into how many parts the while is divided.
-    """
-
-    __slots__ = ("_before", "_slots", "total")
-
-    def __init__(self, slots: int) -> None:
-        self.total = 0
-        self._slots = max(1, slots)
-        self._before = [0]
-
-    @property
-    def recent(self) -> int:
-        """The sum over the last while."""
-        return self.total - self._before[0]
-
-    def advance(self, steps: int) -> None:
-        """Let so many parts of the while pass."""
-        self._before.extend([self.total] * min(steps, self._slots))
-        del self._before[: -self._slots]
-
-
-class RecentMaximum:
-    """A maximum over all time, and one over the last while.
-
-    Args:
-        slots: Into how many parts the while is divided.
-    """
-
-    __slots__ = ("_parts", "_slots", "overall")
-
-    def __init__(self, slots: int) -> None:
-        self.overall = 0
-        self._slots = max(1, slots)
-        self._parts = [0]
-
-    @property
-    def recent(self) -> int:
-        """The maximum over the last while."""
-        return max(self._parts)
-
-    def note(self, value: int) -> None:
-        """Take a value into account."""
-        self.overall = max(self.overall, value)
-        self._parts[-1] = max(self._parts[-1], value)
-
-    def advance(self, steps: int) -> None:
-        """Let so many parts of the while pass."""
-        self._parts.extend([0] * min(steps, self._slots))
-        del self._parts[: -self._slots]
-
-
 class _Updates:
     """The counters of one label."""
 
@@ -232,30 +180,45 @@ class UpdateStatistics:
         max_daemons: int = 400_000,
     ) -> None:
         self.history_bits = history_bits
-        self._quantum_seconds = max(1, quantum_seconds)
-        self._slots = max(1, window_seconds // self._quantum_seconds)
+        self._window = Window(now, window_seconds, quantum_seconds)
         self._max_daemons = max_daemons
         self._daemons: dict[tuple[str, str, str], DaemonUpdates] = {}
         self._by_label: dict[str, _Updates] = {}
-        self._started = now
-        self._ticked = now
+        self._own_count = 0
         self._updated = now
         self._swept = now
         self.in_process_queries: dict[str, RecentCounter] = {}
         self.worker_queries: dict[str, RecentCounter] = {}
-        self.dropped_queries = RecentCounter(self._slots)
+        self.dropped_queries = RecentCounter(self._window.slots)
+
+    @property
+    def received_count(self) -> int:
+        """How many updates came from daemons."""
+        total = sum(updates.total.total for updates in self._by_label.values())
+        return total - self._own_count
+
+    def resize(self, window_seconds: int, quantum_seconds: int) -> None:
+        """Have the ``Recent...`` sums cover another while from now on."""
+        self._window.resize(window_seconds, quantum_seconds)
+        for counter in self._counters():
+            counter.resize(self._window.slots)
 
     def count_update(self, label: str, sequenced: bool, dropped: int) -> None:
         """Count an update of any daemon under its kind's label."""
         updates = self._by_label.get(label)
         if updates is None:
-            updates = self._by_label[label] = _Updates(self._slots)
+            updates = self._by_label[label] = _Updates(self._window.slots)
         updates.total.total += 1
         if not sequenced:
             updates.initial.total += 1
         elif dropped:
             updates.lost.total += dropped
             updates.largest_loss.note(dropped)
+
+    def count_own_update(self, label: str) -> None:
+        """Count an update of the collector's own ad, which nobody has sent."""
+        self._own_count += 1
+        self.count_update(label, False, 0)
 
     def daemon(self, label: str, name: str, address: str) -> DaemonUpdates:
         """The counters of one daemon, made at first use."""
@@ -280,26 +243,25 @@ class UpdateStatistics:
         counters = self.in_process_queries if in_process else self.worker_queries
         counter = counters.get(subsystem)
         if counter is None:
-            counter = counters[subsystem] = RecentCounter(self._slots)
+            counter = counters[subsystem] = RecentCounter(self._window.slots)
         counter.total += 1
 
     def tick(self, now: float) -> None:
         """Let the ``Recent...`` sums forget what is too old."""
         self._updated = now
-        steps = int((now - self._ticked) // self._quantum_seconds)
-        if steps < 0:  # the clock was set back
-            self._ticked = now
-        if steps <= 0:
-            return
-        self._ticked += steps * self._quantum_seconds
+        steps = self._window.steps(now)
+        if steps:
+            for counter in self._counters():
+                counter.advance(steps)
+
+    def _counters(self) -> Iterator[RecentCounter | RecentMaximum]:
         for updates in self._by_label.values():
             for _, counter in updates:
-                counter.advance(steps)
-            updates.largest_loss.advance(steps)
-        for counters in (self.in_process_queries, self.worker_queries):
-            for counter in counters.values():
-                counter.advance(steps)
-        self.dropped_queries.advance(steps)
+                yield counter
+            yield updates.largest_loss
+        yield from self.in_process_queries.values()
+        yield from self.worker_queries.values()
+        yield self.dropped_queries
 
     def sweep(self, now: float, period_seconds: int) -> int:
         """Drop the counters of daemons that sent nothing for a whole period.
@@ -321,16 +283,34 @@ class UpdateStatistics:
             daemon.recent = False
         return len(before) - len(self._daemons)
 
-    def publish(self, now: float) -> dict[str, int | float]:
-        """The collector's counters under the names of its own ad."""
+    def publish(self, now: float, wanted: str | None = None) -> dict[str, int | float]:
+        """The collector's counters under the names of its own ad.
+
+        Args:
+            now: The time, in seconds since the epoch.
+            wanted: STATISTICS_TO_PUBLISH of a query, if somebody asks. As in HTCondor,
+                the knob of that name says nothing about these counters.
+        """
         self.tick(now)
-        lifetime = max(0, int(now - self._started))
-        window = self._slots * self._quantum_seconds
+        choice = read_choice(wanted, ("COLLECTOR",), _ASKED) if wanted else _USUAL
         values: dict[str, int | float] = {
-            "StatsLifetime": lifetime,
+            "StatsLifetime": self._window.lifetime(now),
             "StatsLastUpdateTime": int(self._updated),
-            "RecentStatsLifetime": min(lifetime, window),
+            "RecentStatsLifetime": self._window.recent_lifetime(now),
         }
+        if choice.level > 1:
+            values["RecentWindowMax"] = self._window.seconds
+            values["RecentStatsTickTime"] = int(self._window.ticked)
+        if choice.level:
+            values.update(self._sums())
+            values.update(self._queries(choice.nonzero_only))
+        if not choice.recent:
+            return {k: v for k, v in values.items() if not k.startswith("Recent")}
+        return values
+
+    def _sums(self) -> dict[str, int | float]:
+        """Updates, in all and by kind."""
+        values: dict[str, int | float] = {}
         sums = dict.fromkeys(("UpdatesTotal", "UpdatesInitial", "UpdatesLost"), 0)
         recent = dict(sums)
         for updates in self._by_label.values():
@@ -352,11 +332,19 @@ class UpdateStatistics:
             for name, counter in updates:
                 values[f"{name}_{label}"] = counter.total
                 values[f"Recent{name}_{label}"] = counter.recent
+        return values
+
+    def _queries(self, nonzero_only: bool) -> dict[str, int | float]:
+        """Queries by who asked."""
+        values: dict[str, int | float] = {}
+        nobody = RecentCounter(1)
         for prefix, counters in (
             ("InProcQueriesFrom", self.in_process_queries),
             ("ForkQueriesFrom", self.worker_queries),
         ):
-            for subsystem, counter in counters.items():
+            shown = counters if nonzero_only else sorted(_SUBSYSTEMS | {"UNKNOWN"})
+            for subsystem in shown:
+                counter = counters.get(subsystem, nobody)
                 values[prefix + subsystem] = counter.total
                 values[f"Recent{prefix}{subsystem}"] = counter.recent
         values["DroppedQueries"] = self.dropped_queries.total
@@ -375,6 +363,7 @@ _SUBSYSTEMS: Final = frozenset(
         *("MASTER", "COLLECTOR", "NEGOTIATOR", "SCHEDD", "SHADOW", "STARTD", "STARTER"),
         *("CREDD", "KBDD", "GRIDMANAGER", "HAD", "REPLICATION", "TRANSFERER"),
         *("TRANSFERD", "ROOSTER", "SHARED_PORT", "JOB_ROUTER", "DEFRAG", "GANGLIAD"),
+        "METRICD",
         *("DAGMAN", "TOOL", "SUBMIT", "ANNEXD", "GAHP"),
     )
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from condor_twisted.classad.recent import RecentCounter
 from condor_twisted.daemons.collector.state.statistics import (
     DaemonUpdates,
-    RecentCounter,
     UpdateStatistics,
     dropped_between,
     host_of_address,

@@ -1,0 +1,1 @@
+"""What a daemon says of its own work in its ad."""
