@@ -26,6 +26,7 @@ from interop import (
     administration,
     capabilities,
     children,
+    daemon_statistics,
     kerberos,
     life,
     matrix,
@@ -146,6 +147,15 @@ class _Run:
 
     def _queries(self) -> None:
         self._both("queries and a thousand ads", self._drive, queries.compare)
+        if self._suite != SUITES[0]:
+            return  # older ones count something else
+        self._both(
+            "what a daemon says of its work",
+            lambda kind, sandbox: daemon_statistics.observe(
+                kind, sandbox, self._report
+            ),
+            daemon_statistics.compare,
+        )
 
     def _drive(self, kind: Kind, sandbox: Sandbox) -> queries.Recording:
         with start(kind, sandbox, OPEN_POLICY) as collector:

@@ -222,11 +222,10 @@ _DIFFERENCES_OF_PROGRAMS: tuple[Rule, ...] = (
     Rule("another program", "CondorVersion|CondorPlatform", row=_OWN_AD),
     Rule(
         "ours says more about itself",
-        "HandlerErrors|DaemonStartTime|MonitorSelf(Sys|User)CpuTime",
+        "HandlerErrors|DaemonStartTime",
         _added,
         row=_OWN_AD,
     ),
-    Rule("no duty cycle", "(Recent)?DaemonCoreDutyCycle", _left_out, row=_OWN_AD),
     Rule("no broker of connections", "(Recent)?CCB.*", _left_out, row=_OWN_AD),
     Rule(
         "counted when it is asked, not when it last looked",
@@ -254,6 +253,31 @@ _DIFFERENCES_OF_PROGRAMS: tuple[Rule, ...] = (
         "a type in two spellings",
         "(the spelling of )?(Recent)?Updates(Total|Initial|Lost)_frob",
         row=_OWN_AD,
+    ),
+)
+
+_STATISTICS = "daemon statistics: "
+
+_STATISTICS_RULES: tuple[Rule, ...] = (
+    Rule(
+        "handlers are functions of one program",
+        "DC(Timer|Signal|Socket|Pipe)_.*",
+        _anything,
+        query=_STATISTICS,
+    ),
+    Rule(
+        "commands that ours does not serve",
+        "DCCommand_(CCB_[A-Z_]+|IMPERSONATION_TOKEN_REQUEST)(Runtime)?",
+        _left_out,
+        query=_STATISTICS,
+    ),
+    Rule("written files are not timed", "DCfsync(Runtime)?", _left_out, _STATISTICS),
+    # The real one makes its ad a second later, when it has been asked.
+    Rule(
+        "what had not happened when it told of itself",
+        "(Recent)?(InProc|Fork)QueriesFromTOOL|(Recent)?DC.*(Avg|Min|Max|Std)",
+        _left_out,
+        query=f"{_STATISTICS}.* -statistics ",
     ),
 )
 
@@ -388,6 +412,7 @@ RULES: tuple[Rule, ...] = (
     *_ON_ANY_COLLECTOR,
     *_OWN_AD_RULES,
     *_DIFFERENCES_OF_PROGRAMS,
+    *_STATISTICS_RULES,
     *_POOL_RULES,
     *_TOKEN_RULES,
 )
