@@ -1,4 +1,4 @@
-"""What a collector's own ad says of its work: the duty cycle, and DaemonCore's counters.
+"""What a collector's ad says of its own work: the duty cycle, DaemonCore's counters.
 
 Which attributes there are, and whether each is a number with or without a fraction, is
 compared for several values of STATISTICS_TO_PUBLISH, in the configuration and in a

@@ -90,6 +90,21 @@ class HostNamesTests(SynchronousTestCase):
         assert isinstance(outcome, Deferred)
         return outcome
 
+    def test_measured(self) -> None:
+        """Look-ups are counted and measured by what came of them."""
+        names = HostNames(self.clock, self.slow)
+        for seconds, answer in ((1.0, ("a.example",)), (2.5, ("b.example",))):
+            self.wait(names, f"192.0.2.{len(self.answers)}")
+            self.clock.advance(seconds)
+            self.answers[-1].callback(answer)
+        self.wait(names, "192.0.2.8")
+        self.answers[-1].callback(())
+        self.wait(names, "192.0.2.9")
+        self.answers[-1].errback(OSError("no resolver"))
+        found = {name: (t.count, t.seconds) for name, t in names.lookups.items()}
+        expected = {"": (4, 3.5), "Fast": (1, 1.0), "Slow": (1, 2.5), "Fail": (2, 0.0)}
+        self.assertEqual(found, expected)
+
     def test_mnh_3_2_shared_cached_and_again_later(self) -> None:
         """Askers share one look-up; its answer holds for 60 s."""
         names = HostNames(self.clock, self.slow)

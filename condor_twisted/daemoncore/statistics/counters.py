@@ -131,7 +131,7 @@ class DaemonStatistics:
         for name, total in work.rates.items():
             rate = self._rates.get(name)
             if rate is None:
-                rate = MovingRate(work.elapsed_seconds, self.settings.spans)
+                rate = MovingRate(0.0, self.settings.spans)
                 self._rates[name] = rate
             rate.total = total
         self._handlers = work.handlers
@@ -217,6 +217,8 @@ class DaemonStatistics:
             for name, probe in probes.items():
                 if probe.count or not choice.nonzero_only:
                     clean = _NO_NAME.sub("", name)
+                    if clean.isdigit():  # a command that has no name
+                        clean = f"command{clean}"
                     yield _VERBOSE, False, _runtime(f"DC{kind}_{clean}", probe)
 
 

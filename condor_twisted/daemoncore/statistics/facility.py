@@ -4,6 +4,12 @@ What is frequent is counted anyway, or costs one addition. How long the handler 
 command takes, and how long each turn of the reactor, is measured only where the
 configuration shows it: at level 2 of ``DC`` in STATISTICS_TO_PUBLISH.
 
+What DaemonCore's attributes mean here: ``DCTimerRuntime`` and ``DCTimersFired`` are of
+`Daemon.timers`, the latter of the last turn in which any fired; ``DCPipeRuntime`` is of
+`register_pipe`; ``DCSocketRuntime`` is whatever else the reactor was busy with, and
+``DCSockMessages`` how often a descriptor was ready. ``DCNameResolve`` is look-ups of
+host names, which hold nobody up. What cannot be known is left out.
+
 Source: ``src/condor_daemon_core.V6/self_monitor.cpp: self_monitor``.
 """
 
@@ -57,6 +63,7 @@ class Statistics:
         self._counters: DaemonStatistics | None = None
         self._watch: Watch | None = None
         self._timer: Timer | None = None
+        self._offset_seconds = 0.0
         self._rates: dict[str, Callable[[], int]] = {}
         self._told: list[Callable[[], object]] = []
 
@@ -83,7 +90,7 @@ class Statistics:
         counters = self._counters
         if counters is None:
             return {}
-        counters.take(self._work(), time.time())
+        counters.take(self._work(), self._now())
         return counters.publish(choice_of_query(wanted) if wanted else None)
 
     # Part of a daemon.
@@ -104,7 +111,8 @@ class Statistics:
         for times in daemon.runtime.runner.times.values():
             times.clear()
         settings = StatisticsSettings()
-        self._counters = DaemonStatistics(time.time(), settings)
+        self._offset_seconds = time.time() - seconds()
+        self._counters = DaemonStatistics(self._now(), settings)
         self._timer = daemon.timers.register(
             0,
             self._tick,
@@ -168,9 +176,13 @@ class Statistics:
         times.probes = {rule.name: Probe() for rule in self._daemon.table.rules}
         return times
 
+    def _now(self) -> float:
+        """The time since the epoch, had nobody set the clock since we began."""
+        return self._offset_seconds + self._daemon.timers.seconds()
+
     def _tick(self) -> None:
         if self._counters is not None:
-            self._counters.take(self._work(), time.time())
+            self._counters.take(self._work(), self._now())
         for function in self._told:
             function()
 

@@ -51,7 +51,7 @@ class StatisticsSettings:
             ConfigError: A knob has no sense.
         """
         quantum = settings.integer("STATISTICS_WINDOW_QUANTUM", 240, minimum=1)
-        for collection in reversed(_COLLECTION):
+        for collection in _COLLECTION:
             name = f"STATISTICS_WINDOW_QUANTUM_{collection}"
             quantum = settings.integer(name, quantum, minimum=1)
         window = settings.integer("STATISTICS_WINDOW_SECONDS", 1200, minimum=1)

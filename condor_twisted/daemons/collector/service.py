@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -24,6 +23,7 @@ from condor_twisted.constants.commands import command_name
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore import CommandRequest, Daemon, Registration
 from condor_twisted.daemoncore.daemon_ad import common_attributes, self_monitoring
+from condor_twisted.daemoncore.events.timers import Timer
 from condor_twisted.daemoncore.ports.addresses import host_name
 from condor_twisted.daemons.collector.commands import (
     ACKNOWLEDGED,
@@ -118,8 +118,8 @@ class Collector(Daemon):
         self._warm_at_seconds = 0.0
         self._clock_offset = 0.0
         self._senders: dict[tuple[str, str | None, str | None], Sender] = {}
-        self._sweep_timer: IDelayedCall | None = None
-        self._own_ad_timer: IDelayedCall | None = None
+        self._sweep_timer: Timer | None = None
+        self._own_ad_timer: Timer | None = None
         self._turns: Turns | None = None
         received = self.state.statistics
         self.statistics.add_rate(
@@ -228,7 +228,7 @@ class Collector(Daemon):
     def stopService(self) -> Deferred[Any]:
         """Stop, and end all workers."""
         for timer in (self._sweep_timer, self._own_ad_timer):
-            if timer is not None and timer.active():
+            if timer is not None:
                 timer.cancel()
         self._sweep_timer = self._own_ad_timer = None
         self._answers.end()
@@ -256,7 +256,7 @@ class Collector(Daemon):
             self.workers.limit = settings.query_workers
             self.workers.reserved = settings.query_workers_reserved
             self.workers.pending = settings.query_workers_pending
-        if self._sweep_timer is not None and self._sweep_timer.active():
+        if self._sweep_timer is not None:
             self._sweep_timer.cancel()
         self._schedule_sweep()
 
@@ -280,7 +280,9 @@ class Collector(Daemon):
         period = self.state.settings.classad_lifetime_seconds
         self._sweep_timer = None
         if period > 0 and self.ports is not None:
-            self._sweep_timer = self.reactor.callLater(period, self._sweep)
+            self._sweep_timer = self.timers.register(
+                period, self._sweep, name="CollectorEngine::housekeeper"
+            )
 
     def _sweep(self) -> None:
         self._schedule_sweep()
@@ -296,8 +298,8 @@ class Collector(Daemon):
 
     def _publish_own_ad(self) -> None:
         facts = self._own_facts()
-        self._own_ad_timer = self.reactor.callLater(
-            facts.update_interval_seconds, self._publish_own_ad
+        self._own_ad_timer = self.timers.register(
+            facts.update_interval_seconds, self._publish_own_ad, name="sendCollectorAd"
         )
         work = self._work(self.state.publish_own_ad(facts, self.now()))
         if work is not None:

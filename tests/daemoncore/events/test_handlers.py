@@ -8,7 +8,11 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.daemoncore.events.handlers import HandlerRunner, describe_handler
+from condor_twisted.daemoncore.events.handlers import (
+    HandlerKind,
+    HandlerRunner,
+    describe_handler,
+)
 
 
 class HandlerRunnerTests(SynchronousTestCase):
@@ -39,6 +43,25 @@ class HandlerRunnerTests(SynchronousTestCase):
         self.assertIsNone(self.runner.run("the handler", bad))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(len(self.logged("the handler failed")), 1)
+
+    def test_measured(self) -> None:
+        """A handler that is measured runs as any, until it returns or waits."""
+        clock = Clock()
+        runner = HandlerRunner(clock.callLater, seconds=clock.seconds)
+        waits: Deferred[None] = Deferred()
+
+        def handler() -> Deferred[None]:
+            clock.advance(2.0)
+            return waits
+
+        done = runner.run_as(HandlerKind.TIMER, "h", "timer h", handler)
+        assert done is not None
+        clock.advance(5.0)
+        waits.callback(None)
+        self.assertIs(self.successResultOf(done), True)
+        times = runner.times[HandlerKind.TIMER]
+        self.assertEqual((times.count, times.seconds), (1, 2.0))
+        self.assertEqual(runner.times[HandlerKind.SIGNAL].count, 0)
 
     def test_waiting(self) -> None:
         """A Deferred, or a coroutine, is waited for; its failure is logged."""

@@ -490,6 +490,56 @@ class TimeTests(CollectorTestCase):
         values = dict(line.split(" = ", 1) for line in lines)
         self.assertGreaterEqual(int(values["LastHeardFrom"]), int(WALL) + 900)
 
+    def own_ad(self, wanted: str | None = None) -> dict[str, str]:
+        """The own ad, with the statistics that a query wants."""
+        extra: dict[str, AdValue] = {}
+        if wanted is not None:
+            extra["STATISTICS_TO_PUBLISH"] = wanted
+        (lines,) = self.query(Command.QUERY_COLLECTOR_ADS, extra)
+        return dict(line.split(" = ", 1) for line in lines)
+
+    def test_own_ad_has_what_daemoncore_counts(self) -> None:
+        """A duty cycle always; of the rest what the query wants, and no lost sum."""
+        usual = self.own_ad()
+        for name in ("DaemonCoreDutyCycle", "RecentDaemonCoreDutyCycle"):
+            self.assertTrue(0 <= float(usual[name]) <= 1, usual[name])
+        self.assertNotIn("DCCommands", usual)
+        self.assertIn("MonitorSelfSysCpuTime", usual)
+        self.update(Command.UPDATE_MASTER_AD, {"Name": "m"})
+        asked = self.own_ad("DC:1")
+        self.assertEqual(asked["DCCollector_UpdatesReceived"], "1")
+        self.assertGreaterEqual(int(asked["DCCommands"]), 2)
+        self.assertEqual(asked["UpdatesTotal"], "1")  # as it was stored
+        stored = self.own_ad("stored")
+        self.assertNotIn("DCCommands", stored)
+        self.assertNotIn("MonitorSelfSysCpuTime", stored)
+        zeros = self.own_ad("COLLECTOR:1")
+        self.assertEqual(zeros["InProcQueriesFromSCHEDD"], "0")
+        self.assertEqual(zeros["UpdatesTotal"], "2")
+        self.assertNotIn("DCCommands", zeros)
+
+    def test_timers_are_counted(self) -> None:
+        """What a collector does by itself is a timer that statistics name."""
+        self.knobs["STATISTICS_TO_PUBLISH"] = "DC:2"
+        self.collector._load_settings = self.settings
+        self.assertTrue(self.collector.reconfigure())
+        self.reactor.advance(900)
+        values = self.own_ad()
+        for name in ("sendCollectorAd", "CollectorEnginehousekeeper", "self_monitor"):
+            self.assertGreaterEqual(int(values[f"DCTimer_{name}"]), 1, name)
+
+    def test_recent_updates_are_forgotten_in_time(self) -> None:
+        """Though nobody asks meanwhile, parts of the window pass one by one."""
+        self.update(Command.UPDATE_MASTER_AD, {"Name": "m"})
+        for _ in range(4):
+            self.reactor.advance(240)
+        self.update(Command.UPDATE_MASTER_AD, {"Name": "m"})
+        self.reactor.advance(240)
+        self.reactor.advance(240)
+        values = self.own_ad()
+        self.assertEqual(values["UpdatesTotal_Master"], "2")
+        self.assertEqual(values["RecentUpdatesTotal_Master"], "1")
+
     def test_own_ad_has_the_sums_of_updates(self) -> None:
         """The own ad counts itself and the others, stored as well as refreshed."""
         for number in (1, 2, 5):

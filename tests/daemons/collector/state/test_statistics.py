@@ -106,6 +106,42 @@ class CollectorCountersTests(SynchronousTestCase):
         self.assertEqual(values["RecentDroppedQueries"], 0)
         self.assertEqual(values["UpdatesTotal"], 4)
 
+    def test_what_a_query_wants(self) -> None:
+        """A query that asks for these counters sees zeros; if verbose, the window."""
+        statistics = UpdateStatistics(1000.0)
+        statistics.count_update("Slot", False, 0)
+        usual = statistics.publish(1000.0)
+        self.assertNotIn("InProcQueriesFromSCHEDD", usual)
+        asked = statistics.publish(1000.0, "COLLECTOR:1")
+        for name in ("InProcQueriesFromSCHEDD", "RecentForkQueriesFromUNKNOWN"):
+            self.assertEqual(asked[name], 0, name)
+        self.assertNotIn("RecentWindowMax", asked)
+        verbose = statistics.publish(1000.0, "ALL:2")
+        self.assertEqual(verbose["RecentWindowMax"], 1200)
+        self.assertEqual(verbose["RecentStatsTickTime"], 1000)
+        without = statistics.publish(1000.0, "COLLECTOR:1!R")
+        self.assertFalse([name for name in without if name.startswith("Recent")])
+        for text in ("DC:2", "none", "COLLECTOR:0"):
+            self.assertNotIn("UpdatesTotal", statistics.publish(1000.0, text), text)
+
+    def test_received(self) -> None:
+        """Updates that nobody sent are counted as updates, and not as received."""
+        statistics = UpdateStatistics(1000.0)
+        statistics.count_own_update("Collector")
+        statistics.count_update("Slot", False, 0)
+        statistics.count_update("Collector", True, 0)
+        self.assertEqual(statistics.received_count, 2)
+        self.assertEqual(statistics.publish(1000.0)["UpdatesTotal"], 3)
+
+    def test_other_window(self) -> None:
+        """A reconfiguration changes what is recent, and no sum."""
+        statistics = UpdateStatistics(1000.0)
+        statistics.count_update("Slot", False, 0)
+        statistics.resize(60, 60)
+        values = statistics.publish(1060.0)
+        self.assertEqual(values["RecentUpdatesTotal"], 0)
+        self.assertEqual(values["UpdatesTotal"], 1)
+
     def test_nothing_to_divide_by(self) -> None:
         """Without updates the ratio is zero."""
         self.assertEqual(UpdateStatistics(0.0).publish(0.0)["UpdatesLostRatio"], 0.0)
