@@ -356,7 +356,8 @@ class Timers:
             if entry[2].is_due(entry[3]):
                 due.append(entry)
         self._in_turn = True
-        self.fired_count = len(due)
+        if due:
+            self.fired_count = len(due)
         try:
             for _, _, timer, ticket in due:
                 if timer.is_due(ticket):
