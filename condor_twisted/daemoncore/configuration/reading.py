@@ -13,7 +13,8 @@ Order, later wins (HTCondor's; the last step is ours):
 8.  templates that an ``AUTO_USE_CATEGORY_NAME`` knob asks for
 
 Everything is read and checked before anything of it is used: the caller gets new
-settings or a ``ConfigError``, and keeps what it had in the second case.
+settings or a ``ConfigError``, and keeps what it had in the second case. This module is
+long because each step above is a function of the one reading.
 
 Source: condor_config.cpp, real_config.
 """
