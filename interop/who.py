@@ -18,16 +18,17 @@ __all__ = ["check_who", "without_users"]
 
 _FOUND_SECONDS = 5
 _ASKED: tuple[tuple[str, ...], ...] = (
-    (),
     ("-daemons",),
     ("-quick",),
     ("-wait-for-ready:5", "IsReady"),
-    ("-quick", "-af:h", "MASTER_PID", "IsReady", "NoSuch"),
-    ("-quick", "-format", "%d daemons\\n", "NumDaemons"),
     ("-quick", "-daemons"),
 )
-#: Only where jobs are listed: columns instead of the table.
-_OF_JOBS: tuple[tuple[str, ...], ...] = (
+#: Columns instead of tables, which 23.9 does not know beside -quick, and jobs: it lists
+#: these in other columns, and finds none here.
+_SINCE_25: tuple[tuple[str, ...], ...] = (
+    (),
+    ("-quick", "-af:h", "MASTER_PID", "IsReady", "NoSuch"),
+    ("-quick", "-format", "%d daemons\\n", "NumDaemons"),
     ("-af", "JobId", "Cpus", "NoSuch"),
     ("-af:lh", "JobId", "Cpus + 1", "State"),
     ("-format", "%s runs\\n", "JobId"),
@@ -48,9 +49,8 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
         report: Gets a check per question.
     """
     environment = {"CONDOR_CONFIG": str(config)}
-    # Ours lists jobs as 25.14 does; 23.9 has other columns, and finds no job here.
-    lists_jobs = sandbox.root.name == SUITES[0]
-    for words in (*_ASKED, *_OF_JOBS) if lists_jobs else _ASKED[1:]:
+    is_newest = sandbox.root.name == SUITES[0]
+    for words in (*_ASKED, *_SINCE_25) if is_newest else _ASKED:
         real = _ask_real(sandbox, words, environment)
         ours = _ask_ours(sandbox, words, environment)
         label = f"who {' '.join(words)}".rstrip()
@@ -60,7 +60,7 @@ def check_who(sandbox: Sandbox, config: Path, report: Report) -> None:
             f"{ours.exit_code}, not {real.exit_code}\n{ours.errors}{real.errors}",
         )
         check_same(report, label, *(_plain(each.output) for each in (real, ours)))
-    if lists_jobs:
+    if is_newest:
         for program in ("condor_startd", "condor_starter"):
             _check_process(sandbox, program, environment, report)
 
