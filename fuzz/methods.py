@@ -16,13 +16,13 @@ from condor_twisted.errors import (
     NoMethodSucceeded,
     SecurityError,
 )
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.method_names import canonical_method
 from condor_twisted.security.methods import find_method
 from condor_twisted.security.methods.base import AuthResult, MethodContext
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.sspi import SspiProblem, SspiTurn
 from condor_twisted.security.tickets import AcceptedTicket
-from condor_twisted.security.tokens import SigningKey, create_token, scramble
+from condor_twisted.security.tokens.token import SigningKey, create_token, scramble
 from fuzz.carrying import (
     BOTH,
     CLIENT,

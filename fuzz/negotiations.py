@@ -13,11 +13,11 @@ from condor_twisted.errors import (
     SecurityError,
 )
 from condor_twisted.security.commands import DC_SEC_QUERY
-from condor_twisted.security.connecting import find_session
 from condor_twisted.security.context import HandshakeContext, SecurityState
-from condor_twisted.security.datagrams import OutgoingDatagram, admit_datagram
 from condor_twisted.security.explanation import explain_client, read_explanation
 from condor_twisted.security.facts import ChannelEnds
+from condor_twisted.security.handshake.connecting import find_session
+from condor_twisted.security.handshake.datagrams import OutgoingDatagram, admit_datagram
 from condor_twisted.security.negotiation import (
     CommandStart,
     NegotiationRecord,

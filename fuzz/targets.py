@@ -28,7 +28,7 @@ from condor_twisted.security.explanation import explain_client, read_explanation
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.negotiation import CommandStart, NegotiationRecord
 from condor_twisted.security.peer import Peer, Transport
-from condor_twisted.security.tokens import SigningKey
+from condor_twisted.security.tokens.token import SigningKey
 from condor_twisted.testing.reactor import blocking_at_once
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import EncodedAd, MessageWriter

@@ -29,7 +29,7 @@ from condor_twisted.errors import (
 from condor_twisted.protocols.collector_names import collector_address
 from condor_twisted.protocols.host_steps import run_in_threads
 from condor_twisted.protocols.this_host import host_name, ip_of
-from condor_twisted.security.remote_administration import take_capability
+from condor_twisted.security.sessions.remote_administration import take_capability
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = [

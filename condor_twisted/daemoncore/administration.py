@@ -1,6 +1,6 @@
 """How the administrators of the pool's collector get at a daemon: by its ad.
 
-Source: see `condor_twisted.security.remote_administration`.
+Source: see `condor_twisted.security.sessions.remote_administration`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from condor_twisted.config.settings import Settings
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.context import SecurityState
-from condor_twisted.security.remote_administration import RemoteAdministration
+from condor_twisted.security.sessions.remote_administration import RemoteAdministration
 
 __all__ = ["Administration"]
 

@@ -23,14 +23,14 @@ from twisted.logger import Logger
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import CondorTwistedError, RemoteProtocolError
-from condor_twisted.security.claim_ids import (
+from condor_twisted.security.context import SecurityState
+from condor_twisted.security.sessions.claim_ids import (
     FAMILY_SESSION,
     PARENT_SESSION,
     ClaimId,
     parse_private_inheritance,
 )
-from condor_twisted.security.context import SecurityState
-from condor_twisted.security.shared_sessions import (
+from condor_twisted.security.sessions.shared import (
     inherit_parent_session,
     join_family,
 )

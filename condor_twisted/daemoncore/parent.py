@@ -38,7 +38,7 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore.inheritance import Inherited
 from condor_twisted.security.identity import PARENT_USER
-from condor_twisted.security.sessions import command_numbers
+from condor_twisted.security.sessions.session import command_numbers
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.sinful import SinfulAddress
 

@@ -21,10 +21,10 @@ from condor_twisted.daemoncore.events.timers import Timer, Timers
 from condor_twisted.errors import LocalProtocolError
 from condor_twisted.protocols.commands import CommandOpener
 from condor_twisted.protocols.host_steps import run_in_threads
-from condor_twisted.security.claim_ids import ClaimId
-from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.patterns.hosts import parse_ip
 from condor_twisted.security.peer import Peer
-from condor_twisted.security.shared_sessions import make_family
+from condor_twisted.security.sessions.claim_ids import ClaimId
+from condor_twisted.security.sessions.shared import make_family
 
 # The parts are imported when somebody asks for them first, too.
 if TYPE_CHECKING:

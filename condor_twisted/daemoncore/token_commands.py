@@ -23,8 +23,8 @@ from condor_twisted.errors import TokenServiceRefused
 from condor_twisted.protocols.handshake_driver import HandshakeDriver, NoChannel
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.protocols.requests import CommandRequest
-from condor_twisted.security.token_issuing import read_limits
-from condor_twisted.security.token_requests import TokenRequests
+from condor_twisted.security.tokens.issuing import read_limits
+from condor_twisted.security.tokens.requests import TokenRequests
 
 if TYPE_CHECKING:
     from condor_twisted.daemoncore.daemon import Daemon

@@ -17,7 +17,7 @@ from condor_twisted.security.context import HandshakeContext
 from condor_twisted.security.facts import ChannelEnds
 from condor_twisted.security.negotiation import CommandStart, Established, connect
 from condor_twisted.security.peer import Peer, Transport, raw_peer
-from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.security.sessions.session import SecuritySession
 from condor_twisted.security.steps import LimitTime
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.messages import MessageReader, MessageWriter

@@ -48,11 +48,11 @@ from condor_twisted.protocols.requests import (
     command_number,
 )
 from condor_twisted.protocols.server_connection import ServerConnection
-from condor_twisted.security.admission import admit, holds
 from condor_twisted.security.authorization import Decision
 from condor_twisted.security.commands import DC_AUTHENTICATE, CommandRule
 from condor_twisted.security.context import SecurityState
-from condor_twisted.security.datagrams import admit_datagram
+from condor_twisted.security.handshake.admission import admit, holds
+from condor_twisted.security.handshake.datagrams import admit_datagram
 from condor_twisted.security.peer import Peer, Transport, datagram_peer, raw_peer
 from condor_twisted.wire.ciphers import CfbCipher
 from condor_twisted.wire.safe_messages import NO_SECURITY, SafeMessage

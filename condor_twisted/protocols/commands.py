@@ -58,8 +58,8 @@ from condor_twisted.protocols.handshake_driver import HostSteps
 from condor_twisted.protocols.shared_port_client import ask_shared_port
 from condor_twisted.security.commands import DC_AUTHENTICATE
 from condor_twisted.security.context import HandshakeContext, SecurityState
-from condor_twisted.security.datagrams import OutgoingDatagram
 from condor_twisted.security.facts import ChannelEnds
+from condor_twisted.security.handshake.datagrams import OutgoingDatagram
 from condor_twisted.security.negotiation import (
     CommandStart,
     find_session,

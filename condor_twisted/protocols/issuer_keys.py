@@ -27,7 +27,7 @@ from twisted.web.iweb import IAgent
 
 from condor_twisted.protocols.answer_cache import AnswerCache
 from condor_twisted.protocols.log_text import escaped
-from condor_twisted.security.scitokens import is_issuer
+from condor_twisted.security.tokens.scitokens import is_issuer
 
 __all__ = ["IssuerKeys"]
 

@@ -24,7 +24,7 @@ from condor_twisted.protocols.kerberos_declarations import (
     DECLARATIONS,
     LIBRARIES,
 )
-from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.patterns.hosts import parse_ip
 from condor_twisted.security.tickets import (
     AcceptedTicket,
     AcceptTicket,

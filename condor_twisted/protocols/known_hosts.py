@@ -24,7 +24,7 @@ from condor_twisted.security.host_requests import (
     ReadKnownHost,
     RecordKnownHost,
 )
-from condor_twisted.security.known_hosts import find_known_host, format_known_host
+from condor_twisted.security.tls.known_hosts import find_known_host, format_known_host
 
 __all__ = ["KnownHosts", "ask_user"]
 

@@ -17,7 +17,7 @@ import secrets
 import stat
 from typing import Final
 
-from condor_twisted.security.tokens import scramble
+from condor_twisted.security.tokens.token import scramble
 
 __all__ = ["SecretFiles", "create_signing_key", "write_secret"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.logger import Logger
 
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

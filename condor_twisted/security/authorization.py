@@ -28,14 +28,14 @@ from condor_twisted.constants.permissions import (
     implied_by,
     with_implied,
 )
-from condor_twisted.security.host_patterns import (
+from condor_twisted.security.knobs import Knobs
+from condor_twisted.security.patterns.hosts import (
     AccessEntry,
     IpAddress,
     glob_matches,
     parse_entries,
     parse_ip,
 )
-from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.policy import config_chain
 
 __all__ = ["Authorizer", "Decision", "KnobPlace", "parse_limits"]

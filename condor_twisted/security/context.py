@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from condor_twisted.constants.permissions import Permission
-from condor_twisted.security.admission import unmet_requirement
 from condor_twisted.security.authorization import Authorizer
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.credentials import (
@@ -21,15 +20,16 @@ from condor_twisted.security.credentials import (
     load_credentials,
 )
 from condor_twisted.security.facts import ChannelEnds, HostFacts
-from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.handshake.admission import unmet_requirement
+from condor_twisted.security.handshake.key_exchange import make_private_key
 from condor_twisted.security.identity_map import IdentityMap, read_identity_map
-from condor_twisted.security.key_exchange import make_private_key
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
 from condor_twisted.security.methods import check_switches, usable_methods
+from condor_twisted.security.patterns.hosts import parse_ip
 from condor_twisted.security.peer import Peer, Transport
 from condor_twisted.security.policy import Policies
-from condor_twisted.security.sessions import (
+from condor_twisted.security.sessions.session import (
     ReplayGuard,
     SecuritySession,
     SessionCache,

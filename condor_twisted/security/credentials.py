@@ -20,8 +20,8 @@ from condor_twisted.security.identity_map import MapFiles
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.steps import ReadTokens
 from condor_twisted.security.tickets import parse_realm_map
-from condor_twisted.security.tls_settings import TlsSettings
-from condor_twisted.security.tokens import (
+from condor_twisted.security.tls.settings import TlsSettings
+from condor_twisted.security.tokens.token import (
     POOL_KEY,
     SigningKey,
     is_key_name,

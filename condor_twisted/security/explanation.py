@@ -24,16 +24,16 @@ from typing import Final
 
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import FailedAttempt
-from condor_twisted.security.admission import holds
 from condor_twisted.security.authorization import Decision, KnobPlace
 from condor_twisted.security.context import HandshakeContext, SecurityState
+from condor_twisted.security.handshake.admission import holds
+from condor_twisted.security.handshake.outgoing import NegotiationRecord
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.identity_map import IdentityMap
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import split_words
 from condor_twisted.security.methods import unusable_methods
-from condor_twisted.security.outgoing import NegotiationRecord
 from condor_twisted.security.peer import Peer
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.policy import (
     FeatureLevel,
     SidePolicy,

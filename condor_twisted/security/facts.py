@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from condor_twisted.errors import MalformedMessage
-from condor_twisted.security.host_patterns import IpAddress
+from condor_twisted.security.patterns.hosts import IpAddress
 from condor_twisted.wire.sinful import SinfulAddress
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from condor_twisted.errors import ConfigError
-from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
-from condor_twisted.security.pattern_syntax import PatternError, PatternUnsupported
+from condor_twisted.security.patterns.linear import LinearPattern, compile_pattern
+from condor_twisted.security.patterns.syntax import PatternError, PatternUnsupported
 
 __all__ = ["IdentityMap", "MapFiles", "MapLine", "read_identity_map"]
 

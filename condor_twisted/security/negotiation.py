@@ -6,18 +6,18 @@ them gets an `Admission` or an `Established`.
 
 from __future__ import annotations
 
-from condor_twisted.security.connecting import (
+from condor_twisted.security.handshake.connecting import (
     connect,
     find_session,
     read_query_reply,
     wants_negotiation,
 )
-from condor_twisted.security.outgoing import (
+from condor_twisted.security.handshake.outgoing import (
     CommandStart,
     Established,
     NegotiationRecord,
 )
-from condor_twisted.security.serving import Admission, serve
+from condor_twisted.security.handshake.serving import Admission, serve
 
 __all__ = [
     "Admission",

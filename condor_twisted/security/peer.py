@@ -35,7 +35,7 @@ class Peer:
     """Who the other side is, and what this channel has proved.
 
     Every way in which a command can start makes one of these, and one function looks
-    at it (`condor_twisted.security.admission.admit`).
+    at it (`condor_twisted.security.handshake.admission.admit`).
 
     Args:
         address: The peer's IP address as text.

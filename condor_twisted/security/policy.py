@@ -21,10 +21,10 @@ from typing import Final
 
 from condor_twisted.constants.permissions import CONFIG_CHAIN, Permission
 from condor_twisted.errors import ConfigError, PolicyMismatch
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.keys import CryptoMethod, parse_crypto_methods
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import common_methods, filter_methods
-from condor_twisted.security.pod_ads import PodAd
 
 __all__ = [
     "Agreement",

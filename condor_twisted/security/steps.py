@@ -49,7 +49,7 @@ from condor_twisted.security.host_requests import (
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.sspi import AdvanceSspi, OpenSspi
 from condor_twisted.security.tickets import AcceptTicket, RequestTicket
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
 
 if TYPE_CHECKING:
     from OpenSSL.SSL import Context
@@ -314,7 +314,7 @@ class FetchIssuerKeys:
     Answer: a JSON Web Key Set as text, or ``None``.
 
     Args:
-        issuer: An address that `condor_twisted.security.scitokens.is_issuer` takes.
+        issuer: An address that `tokens.scitokens.is_issuer` takes.
     """
 
     issuer: str

@@ -25,7 +25,7 @@ from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, command
 from condor_twisted.errors import CommandRefused, HandshakeTimedOut, SecurityError
-from condor_twisted.security.tokens import parse_token
+from condor_twisted.security.tokens.token import parse_token
 from condor_twisted.wire.messages import MessageReader, MessageWriter
 from tests.daemoncore.token_kit import TokenDaemonTestCase
 from tests.security.recordings import (

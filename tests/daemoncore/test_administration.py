@@ -7,7 +7,7 @@ from condor_twisted.constants import attributes
 from condor_twisted.constants.commands import Command
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.daemoncore import CommandRequest, Daemon, command
-from condor_twisted.security.remote_administration import take_capability
+from condor_twisted.security.sessions.remote_administration import take_capability
 from tests.daemoncore.kit import DaemonTestCase
 from tests.protocols.kit import SECURE
 

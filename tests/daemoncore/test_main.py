@@ -20,12 +20,12 @@ from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, comman
 from condor_twisted.daemoncore.main import RunLimit, configuration_request
 from condor_twisted.daemoncore.program.command_line import parse_command_line
 from condor_twisted.daemons.skeleton.service import GREET
-from condor_twisted.security.claim_ids import (
+from condor_twisted.security.sessions.claim_ids import (
     FAMILY_SESSION,
     PARENT_SESSION,
     serialize_private_inheritance,
 )
-from condor_twisted.security.shared_sessions import make_child_session, make_family
+from condor_twisted.security.sessions.shared import make_child_session, make_family
 from condor_twisted.wire.inheritance import Inheritance
 from condor_twisted.wire.serialized_sockets import SerializedSocket
 from condor_twisted.wire.versions import ANNOUNCED_VERSION

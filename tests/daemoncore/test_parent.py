@@ -12,8 +12,8 @@ from condor_twisted.constants.commands import Command
 from condor_twisted.daemoncore import CommandRequest, Daemon, Permission, command
 from condor_twisted.daemoncore.inheritance import Inherited
 from condor_twisted.daemoncore.parent import Parent, hang_seconds, is_there, timer_fuzz
-from condor_twisted.security.claim_ids import PARENT_SESSION, ClaimId
-from condor_twisted.security.shared_sessions import make_child_session
+from condor_twisted.security.sessions.claim_ids import PARENT_SESSION, ClaimId
+from condor_twisted.security.sessions.shared import make_child_session
 from tests.daemoncore.kit import DaemonTestCase
 
 PARENT_ID = 17

@@ -10,7 +10,12 @@ from condor_twisted.client import CommandClient
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore import Daemon
 from condor_twisted.protocols.secret_files import create_signing_key
-from condor_twisted.security.tokens import SigningKey, Token, create_token, parse_token
+from condor_twisted.security.tokens.token import (
+    SigningKey,
+    Token,
+    create_token,
+    parse_token,
+)
 from tests.client.kit import PoolTestCase
 from tests.protocols.kit import SECURE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.security.tokens import SigningKey, create_token
+from condor_twisted.security.tokens.token import SigningKey, create_token
 from interop.compare import Difference
 from interop.explanations import explain
 from interop.tokens import normalized

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import NoMethodSucceeded
-from condor_twisted.security.tokens import SigningKey, create_token, scramble
+from condor_twisted.security.tokens.token import SigningKey, create_token, scramble
 from tests.protocols.kit import SECURE, SERVER_ADDRESS, ServerTestCase
 from tests.security.certificates import AUTHORITY, USER, make_identity
 from tests.security.kit import counting_random

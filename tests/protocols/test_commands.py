@@ -24,7 +24,7 @@ from condor_twisted.protocols.requests import CommandRequest
 from condor_twisted.protocols.safe_sock import SafeSockProtocol
 from condor_twisted.security.commands import CommandRules
 from condor_twisted.security.negotiation import CommandStart
-from condor_twisted.security.shared_sessions import join_family, make_family
+from condor_twisted.security.sessions.shared import join_family, make_family
 from condor_twisted.wire.sinful import SinfulAddress
 from tests.protocols.kit import (
     SECURE,

@@ -42,7 +42,7 @@ from condor_twisted.security.steps import (
     StatPath,
 )
 from condor_twisted.security.tickets import AcceptTicket, RequestTicket
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
 from condor_twisted.testing.reactor import MemoryReactor, blocking_at_once
 from tests.security.kit import DictKnobs
 

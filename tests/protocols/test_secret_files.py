@@ -14,7 +14,7 @@ from condor_twisted.protocols.secret_files import (
     create_signing_key,
     write_secret,
 )
-from condor_twisted.security.tokens import SigningKey
+from condor_twisted.security.tokens.token import SigningKey
 
 
 class ReadTests(SynchronousTestCase):

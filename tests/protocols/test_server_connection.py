@@ -14,8 +14,8 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import PeerClosed
 from condor_twisted.protocols.requests import CommandRequest
 from condor_twisted.security.commands import DC_AUTHENTICATE
-from condor_twisted.security.pod_ads import put_pod_ad
-from condor_twisted.security.shared_sessions import make_child_session
+from condor_twisted.security.handshake.pod_ads import put_pod_ad
+from condor_twisted.security.sessions.shared import make_child_session
 from condor_twisted.wire.ciphers import AesGcmProtection
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.stream_frames import StreamFramer

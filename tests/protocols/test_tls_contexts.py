@@ -13,7 +13,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.protocols.tls_contexts import TlsContexts, make_tls_context
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
 from tests.security.certificates import (
     AUTHORITY,
     HOST,
@@ -23,7 +23,7 @@ from tests.security.certificates import (
     Identity,
 )
 from tests.security.kit import DictKnobs
-from tests.security.test_tls import run
+from tests.security.tls.test_conversation import run
 
 
 class ContextTests(SynchronousTestCase):

@@ -18,6 +18,7 @@ from condor_twisted.security.commands import CommandRule, CommandRules
 from condor_twisted.security.context import HandshakeContext, SecurityState
 from condor_twisted.security.credentials import find_tokens
 from condor_twisted.security.facts import ChannelEnds, HostFacts
+from condor_twisted.security.handshake.key_exchange import make_private_key
 from condor_twisted.security.host_requests import (
     ConfirmServer,
     ProgramResult,
@@ -25,8 +26,6 @@ from condor_twisted.security.host_requests import (
     RecordKnownHost,
     RunProgram,
 )
-from condor_twisted.security.key_exchange import make_private_key
-from condor_twisted.security.known_hosts import find_known_host, format_known_host
 from condor_twisted.security.sspi import (
     AdvanceSspi,
     OpenSspi,
@@ -63,7 +62,8 @@ from condor_twisted.security.tickets import (
     TicketExchange,
     TicketProblem,
 )
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.known_hosts import find_known_host, format_known_host
+from condor_twisted.security.tls.settings import TlsSettings
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -13,8 +13,8 @@ from condor_twisted.daemoncore.configuration.reading import (
 )
 from condor_twisted.security import authorization
 from condor_twisted.security.authorization import Authorizer, Decision, parse_limits
-from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.identity import UNAUTHENTICATED_USER
+from condor_twisted.security.patterns.hosts import parse_ip
 from tests.security.kit import DictKnobs
 
 ALICE = "alice@a.org"

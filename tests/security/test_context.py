@@ -11,7 +11,7 @@ from condor_twisted.security.context import session_peer
 from condor_twisted.security.keys import CryptoMethod, SessionKey
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.peer import Transport
-from condor_twisted.security.sessions import SecuritySession
+from condor_twisted.security.sessions.session import SecuritySession
 from tests.security.kit import POOL_KNOBS, DictKnobs, FakeFiles, make_state
 
 AES = SessionKey(CryptoMethod.AES, bytes(32))

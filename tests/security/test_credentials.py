@@ -16,7 +16,7 @@ from condor_twisted.security.credentials import (
 )
 from condor_twisted.security.facts import HostFacts
 from condor_twisted.security.steps import ReadTokens
-from condor_twisted.security.tokens import SigningKey, create_token, scramble
+from condor_twisted.security.tokens.token import SigningKey, create_token, scramble
 from tests.security.kit import DictKnobs, FakeFiles, counting_random, make_state
 
 KEY_FILE = b"a key of sixteen bytes or more"

@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthorizationDenied
 from condor_twisted.security.commands import DC_SEC_QUERY
-from condor_twisted.security.connecting import connect
 from condor_twisted.security.explanation import (
     Explanation,
     Wish,
@@ -19,10 +18,11 @@ from condor_twisted.security.explanation import (
     read_explanation,
     wishes_of,
 )
+from condor_twisted.security.handshake.connecting import connect
+from condor_twisted.security.handshake.outgoing import CommandStart, NegotiationRecord
+from condor_twisted.security.handshake.pod_ads import PodAd
+from condor_twisted.security.handshake.serving import serve
 from condor_twisted.security.identity_map import read_identity_map
-from condor_twisted.security.outgoing import CommandStart, NegotiationRecord
-from condor_twisted.security.pod_ads import PodAd
-from condor_twisted.security.serving import serve
 from tests.security.kit import (
     DictKnobs,
     FakeFiles,

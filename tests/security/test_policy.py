@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from condor_twisted.classad.literals import LiteralValue
 from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import ConfigError, LimitExceeded, PolicyMismatch
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.keys import CryptoMethod
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.policy import (
     Agreement,
     FeatureLevel,

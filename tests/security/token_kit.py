@@ -12,7 +12,7 @@ from condor_twisted.errors import TokenServiceRefused
 from condor_twisted.security.authorization import parse_limits
 from condor_twisted.security.context import SecurityState
 from condor_twisted.security.peer import Peer, Transport
-from condor_twisted.security.tokens import Token, parse_token
+from condor_twisted.security.tokens.token import Token, parse_token
 from tests.security.kit import Clock, FakeFiles, make_state
 
 POOL_KEY = b"a signing key of the pool, long enough"

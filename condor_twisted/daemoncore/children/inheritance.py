@@ -33,16 +33,16 @@ from condor_twisted.daemoncore.ports.shared_port_file import (
     read_shared_port_address,
 )
 from condor_twisted.errors import SpawnFailed
-from condor_twisted.security.claim_ids import (
+from condor_twisted.security.commands import CommandRules
+from condor_twisted.security.context import SecurityState
+from condor_twisted.security.sessions.claim_ids import (
     FAMILY_SESSION,
     PARENT_SESSION,
     ClaimId,
     serialize_private_inheritance,
 )
-from condor_twisted.security.commands import CommandRules
-from condor_twisted.security.context import SecurityState
-from condor_twisted.security.sessions import command_numbers
-from condor_twisted.security.shared_sessions import forget_child, make_child_session
+from condor_twisted.security.sessions.session import command_numbers
+from condor_twisted.security.sessions.shared import forget_child, make_child_session
 from condor_twisted.wire.inheritance import (
     INHERIT_VARIABLE,
     PRIVATE_INHERIT_VARIABLE,

@@ -35,8 +35,8 @@ from condor_twisted.daemoncore.configuration.remote import settable_levels
 from condor_twisted.errors import ConfigError
 from condor_twisted.protocols.log_text import escaped
 from condor_twisted.protocols.requests import CommandRequest
-from condor_twisted.security.linear_patterns import LinearPattern, compile_pattern
-from condor_twisted.security.pattern_syntax import PatternError
+from condor_twisted.security.patterns.linear import LinearPattern, compile_pattern
+from condor_twisted.security.patterns.syntax import PatternError
 from condor_twisted.wire.messages import MessageWriter
 from condor_twisted.wire.versions import ANNOUNCED_VERSION
 

@@ -18,7 +18,7 @@ from condor_twisted.daemons.collector.state.collector_state import CollectorStat
 from condor_twisted.daemons.collector.state.own_ad import own_name
 from condor_twisted.daemons.collector.state.queries import QueryPlan
 from condor_twisted.errors import ConfigError
-from condor_twisted.security.admission import holds
+from condor_twisted.security.handshake.admission import holds
 from condor_twisted.security.peer import Transport, raw_peer
 
 if TYPE_CHECKING:

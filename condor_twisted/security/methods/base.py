@@ -19,11 +19,11 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import AuthenticationFailed, FailedAttempt, TrailingData
 from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.facts import ChannelEnds, HostFacts
-from condor_twisted.security.host_patterns import parse_ip
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.identity import check_user, make_user
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.method_names import ADDRESS_CHECK_KNOB
-from condor_twisted.security.pod_ads import PodAd
+from condor_twisted.security.patterns.hosts import parse_ip
 from condor_twisted.security.steps import (
     Handshake,
     lookup_user,

@@ -26,7 +26,6 @@ from condor_twisted.errors import (
     LimitExceeded,
     MalformedMessage,
 )
-from condor_twisted.security.host_patterns import parse_ip
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
     AuthResult,
@@ -34,6 +33,7 @@ from condor_twisted.security.methods.base import (
     receive_int,
     send_int,
 )
+from condor_twisted.security.patterns.hosts import parse_ip
 from condor_twisted.security.steps import (
     Handshake,
     PathKind,

@@ -42,7 +42,12 @@ from condor_twisted.security.methods.base import (
     MethodSecurity,
 )
 from condor_twisted.security.steps import Handshake, evaluate_condition, read_tokens
-from condor_twisted.security.tokens import Token, create_token, parse_token, token_key
+from condor_twisted.security.tokens.token import (
+    Token,
+    create_token,
+    parse_token,
+    token_key,
+)
 
 __all__ = ["IdTokensMethod"]
 

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from condor_twisted.errors import TlsFailed
-from condor_twisted.security.known_hosts import TRUST_SWITCHES, server_trust
 from condor_twisted.security.methods.base import AuthenticationMethod, MethodContext
-from condor_twisted.security.peer_certificates import name_of_server
 from condor_twisted.security.steps import Handshake, open_tls
-from condor_twisted.security.tls import TlsExchange, receive_status, send_status
-from condor_twisted.security.tls_settings import SKIP_HOST_CHECK, TlsSettings
+from condor_twisted.security.tls.certificates import name_of_server
+from condor_twisted.security.tls.conversation import (
+    TlsExchange,
+    receive_status,
+    send_status,
+)
+from condor_twisted.security.tls.known_hosts import TRUST_SWITCHES, server_trust
+from condor_twisted.security.tls.settings import SKIP_HOST_CHECK, TlsSettings
 
 __all__ = ["OVER_TLS_SWITCHES", "MethodOverTls"]
 

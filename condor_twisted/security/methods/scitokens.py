@@ -23,14 +23,14 @@ from condor_twisted.security.methods.base import (
     MethodSecurity,
 )
 from condor_twisted.security.methods.over_tls import OVER_TLS_SWITCHES, MethodOverTls
-from condor_twisted.security.scitoken_plugins import plugins_of, run_plugins
-from condor_twisted.security.scitokens import SciToken, parse_scitoken
 from condor_twisted.security.steps import (
     Handshake,
     fetch_issuer_keys,
     find_bearer_token,
 )
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
+from condor_twisted.security.tokens.scitoken_plugins import plugins_of, run_plugins
+from condor_twisted.security.tokens.scitokens import SciToken, parse_scitoken
 
 __all__ = ["SCITOKENS", "CheckedToken", "SciTokensMethod", "check_scitoken"]
 

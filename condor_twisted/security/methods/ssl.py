@@ -18,10 +18,10 @@ from condor_twisted.security.identity import UNAUTHENTICATED_USER
 from condor_twisted.security.knobs import Knobs
 from condor_twisted.security.methods.base import AuthResult, MethodContext
 from condor_twisted.security.methods.over_tls import OVER_TLS_SWITCHES, MethodOverTls
-from condor_twisted.security.peer_certificates import name_of_peer
 from condor_twisted.security.steps import Handshake
-from condor_twisted.security.tls import TlsExchange
-from condor_twisted.security.tls_settings import SSL_SWITCHES, TlsSettings
+from condor_twisted.security.tls.certificates import name_of_peer
+from condor_twisted.security.tls.conversation import TlsExchange
+from condor_twisted.security.tls.settings import SSL_SWITCHES, TlsSettings
 
 __all__ = ["SslMethod"]
 

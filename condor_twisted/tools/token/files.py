@@ -20,7 +20,7 @@ from condor_twisted.protocols.this_host import host_facts
 from condor_twisted.security.akep2 import POOL_DOMAIN
 from condor_twisted.security.credentials import load_credentials, token_place
 from condor_twisted.security.identity import check_user
-from condor_twisted.security.tokens import (
+from condor_twisted.security.tokens.token import (
     POOL_KEY,
     create_token,
     decode_token_part,

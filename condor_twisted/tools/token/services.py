@@ -31,7 +31,7 @@ from condor_twisted.client.tokens import (
 )
 from condor_twisted.constants import attributes
 from condor_twisted.errors import CommandRefused
-from condor_twisted.security.token_approval import parse_netblock
+from condor_twisted.security.tokens.approval import parse_netblock
 from condor_twisted.tools.beginning import DONE, FAILED, warn
 from condor_twisted.tools.running import pool_of
 from condor_twisted.tools.token.files import write_token

@@ -17,7 +17,7 @@ from condor_twisted.daemoncore.children.spawn_options import (
     SpawnOptions,
 )
 from condor_twisted.errors import SpawnFailed
-from condor_twisted.security.claim_ids import parse_private_inheritance
+from condor_twisted.security.sessions.claim_ids import parse_private_inheritance
 from condor_twisted.wire.inheritance import Inheritance
 from condor_twisted.wire.serialized_sockets import SerializedSocket
 from tests.daemoncore.kit import DaemonTestCase

@@ -43,8 +43,8 @@ LATE = (
     "condor_twisted.classad.printing",
     "condor_twisted.classad.full_values",
     "condor_twisted.protocols.issuer_keys",
-    "condor_twisted.security.token_requests",
-    "condor_twisted.security.token_issuing",
+    "condor_twisted.security.tokens.requests",
+    "condor_twisted.security.tokens.issuing",
     # What others make.
     "classad2",
     "cryptography.hazmat.primitives.ciphers",

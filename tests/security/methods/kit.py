@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from condor_twisted.constants.permissions import Permission
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.methods.base import (
     AuthenticationMethod,
     AuthResult,
     MethodContext,
 )
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.wire.messages import MessageWriter
 from tests.security.kit import (
     CLIENT_ENDS,

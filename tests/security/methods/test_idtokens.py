@@ -16,7 +16,7 @@ from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.methods import offer_attributes, usable_methods
 from condor_twisted.security.methods.base import AuthResult
 from condor_twisted.security.methods.idtokens import IdTokensMethod
-from condor_twisted.security.tokens import SigningKey, create_token
+from condor_twisted.security.tokens.token import SigningKey, create_token
 from tests.security.kit import (
     DictKnobs,
     FakeFiles,

@@ -18,10 +18,10 @@ from condor_twisted.errors import (
     SecurityError,
 )
 from condor_twisted.security.credentials import Credentials
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.security.methods import usable_methods
 from condor_twisted.security.methods.base import AuthResult, MethodContext
 from condor_twisted.security.methods.kerberos import KerberosMethod
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.tickets import (
     AcceptedTicket,
     AcceptTicket,

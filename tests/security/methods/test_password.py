@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from condor_twisted.errors import AuthenticationFailed, RemoteProtocolError
 from condor_twisted.security.methods.base import AuthResult
 from condor_twisted.security.methods.password import PasswordMethod
-from condor_twisted.security.tokens import scramble
+from condor_twisted.security.tokens.token import scramble
 from tests.security.kit import FakeFiles, FakeHost, Side, pump
 from tests.security.methods.kit import VERSION, client_side, server_side
 from tests.security.test_akep2 import damaged, message, replacing

@@ -18,7 +18,7 @@ from condor_twisted.security.credentials import Credentials
 from condor_twisted.security.methods import usable_methods
 from condor_twisted.security.methods.base import AuthResult
 from condor_twisted.security.methods.ssl import SslMethod
-from condor_twisted.security.tls_settings import TlsSettings
+from condor_twisted.security.tls.settings import TlsSettings
 from tests.security.certificates import (
     HOST,
     SELF_SIGNED,

@@ -9,11 +9,11 @@ from condor_twisted.constants.permissions import Permission
 from condor_twisted.errors import CondorTwistedError
 from condor_twisted.security.explanation import WISHES, Explanation, Wish
 from condor_twisted.security.facts import ChannelEnds
+from condor_twisted.security.handshake.pod_ads import PodAd
+from condor_twisted.security.handshake.server_reply import ServerReply
 from condor_twisted.security.keys import CryptoMethod
 from condor_twisted.security.negotiation import NegotiationRecord
-from condor_twisted.security.pod_ads import PodAd
 from condor_twisted.security.policy import FeatureLevel, SidePolicy
-from condor_twisted.security.server_reply import ServerReply
 from condor_twisted.wire.sinful import SinfulAddress
 
 __all__ = ["failed", "succeeded"]

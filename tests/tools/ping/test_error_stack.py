@@ -15,7 +15,7 @@ from condor_twisted.errors import (
     PeerClosed,
     PolicyMismatch,
 )
-from condor_twisted.security.pod_ads import PodAd
+from condor_twisted.security.handshake.pod_ads import PodAd
 from condor_twisted.tools.ping.error_stack import error_stack
 from tests.tools.ping.kit import failed
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from condor_twisted.config.settings import Settings
 from condor_twisted.protocols.secret_files import create_signing_key
-from condor_twisted.security.tokens import Token, parse_token
+from condor_twisted.security.tokens.token import Token, parse_token
 from condor_twisted.tools.token import files
 from condor_twisted.tools.token.files import create, list_tokens
 from condor_twisted.tools.token.options import TokenOptions

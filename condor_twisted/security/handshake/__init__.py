@@ -1,0 +1,1 @@
+"""The conversations around DC_AUTHENTICATE: what each side says and makes of it."""

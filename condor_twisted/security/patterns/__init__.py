@@ -1,0 +1,1 @@
+"""Patterns of names and hosts, read and matched in bounded time."""

@@ -1,0 +1,1 @@
+"""Sessions: those that were negotiated, and those that both sides just know."""
