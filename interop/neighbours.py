@@ -83,7 +83,6 @@ class _Pool:
         title: For the report.
         name: The pool's name.
         knobs: What its configuration has besides.
-        ways: In which ways daemons are stopped and restarted.
         first: What stands in front of the daemons in DAEMON_LIST.
         ends_by_ours: Whether our tool ends it.
     """
@@ -91,7 +90,6 @@ class _Pool:
     title: str
     name: str
     knobs: Mapping[str, str]
-    ways: tuple[str, ...]
     first: str
     ends_by_ours: bool
 
@@ -101,7 +99,6 @@ _POOLS = (
         "on own ports",
         "own-ports",
         {"MASTER_ARGS": "-p 9620"},
-        _HOW,
         "MASTER, COLLECTOR",
         True,
     ),
@@ -109,7 +106,6 @@ _POOLS = (
         "behind a shared port",
         "shared-port",
         {"USE_SHARED_PORT": "True", "NEVER_USE_KILL_FOR_DC_SIGNALS": "True"},
-        _HOW[:1],
         "MASTER, SHARED_PORT, COLLECTOR",
         False,
     ),
@@ -157,12 +153,12 @@ class _Neighbours:
         self._questions()
         self._settings()
         self._logs()
-        for how in self._pool.ways:
+        for how in _HOW:
             for ours in (False, True):
                 self._off_and_on(how, ours=ours)
         with self._master.config.open("a") as file:
             file.write(_NOT_SETTABLE_ANY_MORE)
-        for how in self._pool.ways:
+        for how in _HOW:
             for ours in (False, True):
                 self._restarted(how, ours=ours)
         self._compare_kept()
