@@ -24,6 +24,7 @@ from zope.interface import implementer
 from condor_twisted.config.settings import Settings
 from condor_twisted.constants.commands import Command
 from condor_twisted.daemons.collector import Collector
+from condor_twisted.daemons.collector.workers import IDLE_SECONDS
 from condor_twisted.testing.pump import MemoryTransport, connect
 from condor_twisted.testing.reactor import MemoryDatagramPort, MemoryReactor
 
@@ -32,6 +33,9 @@ __all__ = ["BASE_KNOBS", "OPEN", "SECURE", "Broken", "House", "Intruder", "frame
 PORT = 9618
 ATTACKER = "198.51.100.1"
 HONEST = "192.0.2.9"
+#: By then every deadline of a peer has passed, and workers with nothing to do have
+#: ended.
+_ALL_ENDS_SECONDS = int(IDLE_SECONDS) + 5
 
 BASE_KNOBS = {
     "NETWORK_INTERFACE": "127.0.0.1",
@@ -257,7 +261,7 @@ class House:
 
         Args:
             names: The ads of masters that must be there, among others.
-            waits: Whether to let two seconds pass, so that timers end.
+            waits: Whether to let time pass, so that timers end.
 
         Raises:
             Broken: It is not.
@@ -274,7 +278,7 @@ class House:
         if server.counters.handler_errors:
             raise Broken("a handler failed")
         if waits:
-            for _ in range(25):
+            for _ in range(_ALL_ENDS_SECONDS):
                 self.reactor.advance(1)
                 self.reactor.flush()
             if len(self.reactor.getDelayedCalls()) > self._idle_timers:
