@@ -7,7 +7,7 @@ its commands comes: few daemons are ever asked, and all have to start.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from condor_twisted.constants.commands import Command
@@ -32,6 +32,30 @@ _ANY_LEVEL: Final = tuple(
 _MAX_SETTING_BYTES: Final = 2 << 20
 _MAX_TOKEN_PAYLOAD_BYTES: Final = 16_384
 _MAX_SCITOKEN_PAYLOAD_BYTES: Final = 65_536
+
+#: Who may ask for a knob, change one, or want a token, whatever the number is.
+_config_val: Final = partial(
+    command,
+    permission=Permission.READ,
+    answers=True,
+    max_payload_bytes=8192,
+    also_asks=(_ADMINISTRATOR,),
+)
+_setting: Final = partial(
+    command,
+    permission=Permission.DAEMON,
+    alternates=_ANYBODY,
+    answers=True,
+    max_payload_bytes=_MAX_SETTING_BYTES,
+    also_asks=_ANY_LEVEL,
+)
+_token: Final = partial(
+    command,
+    permission=Permission.DAEMON,
+    alternates=_ANYBODY,
+    answers=True,
+    max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
+)
 
 
 class LateCommands:
@@ -86,40 +110,14 @@ class LateCommands:
 
     # Configuration.
 
-    @command(
-        Command.DC_CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=8192,
-        also_asks=(_ADMINISTRATOR,),
-    )
-    @command(
-        Command.CONFIG_VAL,
-        Permission.READ,
-        answers=True,
-        max_payload_bytes=8192,
-        also_asks=(_ADMINISTRATOR,),
-    )
+    @_config_val(Command.DC_CONFIG_VAL)
+    @_config_val(Command.CONFIG_VAL)
     def config_val(self, request: CommandRequest) -> object:
         """See `ConfigurationCommands.config_val`."""
         return self.configuration.config_val(request)
 
-    @command(
-        Command.DC_CONFIG_PERSIST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_SETTING_BYTES,
-        also_asks=_ANY_LEVEL,
-    )
-    @command(
-        Command.DC_CONFIG_RUNTIME,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_SETTING_BYTES,
-        also_asks=_ANY_LEVEL,
-    )
+    @_setting(Command.DC_CONFIG_PERSIST)
+    @_setting(Command.DC_CONFIG_RUNTIME)
     def change_configuration(self, request: CommandRequest) -> None:
         """See `ConfigurationCommands.change`."""
         self.configuration.change(request)
@@ -145,13 +143,7 @@ class LateCommands:
 
     # Tokens.
 
-    @command(
-        Command.DC_GET_SESSION_TOKEN,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
-    )
+    @_token(Command.DC_GET_SESSION_TOKEN)
     def get_session_token(self, request: CommandRequest) -> None:
         """See `TokenCommands.get_session_token`."""
         self.tokens.get_session_token(request)
@@ -168,48 +160,28 @@ class LateCommands:
         """See `TokenCommands.exchange_scitoken`."""
         return self.tokens.exchange_scitoken(request)
 
-    @command(
-        Command.DC_START_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
-    )
+    @_token(Command.DC_START_TOKEN_REQUEST)
     def start_token_request(self, request: CommandRequest) -> None:
         """See `TokenCommands.start_request`."""
         self.tokens.start_request(request)
 
-    @command(
-        Command.DC_FINISH_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
-        answers=True,
-        max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
-    )
+    @_token(Command.DC_FINISH_TOKEN_REQUEST)
     def finish_token_request(self, request: CommandRequest) -> None:
         """See `TokenCommands.finish_request`."""
         self.tokens.finish_request(request)
 
-    @command(
+    @_token(
         Command.DC_LIST_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
         force_authentication=True,
-        answers=True,
-        max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
         also_asks=(_ADMINISTRATOR,),
     )
     def list_token_requests(self, request: CommandRequest) -> None:
         """See `TokenCommands.list_requests`."""
         self.tokens.list_requests(request)
 
-    @command(
+    @_token(
         Command.DC_APPROVE_TOKEN_REQUEST,
-        Permission.DAEMON,
-        alternates=_ANYBODY,
         force_authentication=True,
-        answers=True,
-        max_payload_bytes=_MAX_TOKEN_PAYLOAD_BYTES,
         also_asks=(_ADMINISTRATOR,),
     )
     def approve_token_request(self, request: CommandRequest) -> None:

@@ -31,7 +31,7 @@ from condor_twisted.daemoncore.events.timers import Timer
 from condor_twisted.daemoncore.statistics.counters import DaemonStatistics, Work
 from condor_twisted.daemoncore.statistics.settings import (
     StatisticsSettings,
-    choice_of_query,
+    choice_of,
 )
 from condor_twisted.daemoncore.statistics.waiting import (
     PollerWatch,
@@ -91,7 +91,7 @@ class Statistics:
         if counters is None:
             return {}
         counters.take(self._work(), self._now())
-        return counters.publish(choice_of_query(wanted) if wanted else None)
+        return counters.publish(choice_of(wanted) if wanted else None)
 
     # Part of a daemon.
 

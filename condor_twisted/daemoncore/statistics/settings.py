@@ -14,10 +14,10 @@ from condor_twisted.classad.statistics_choice import StatisticsChoice, read_choi
 from condor_twisted.config.settings import Settings
 from condor_twisted.errors import ConfigError
 
-__all__ = ["USUAL_CHOICE", "StatisticsSettings", "choice_of_query"]
+__all__ = ["StatisticsSettings", "choice_of"]
 
 #: What a daemon shows unless somebody wants more: the duty cycle.
-USUAL_CHOICE: Final = StatisticsChoice(level=0, recent=True)
+_USUAL_CHOICE: Final = StatisticsChoice(level=0, recent=True)
 _COLLECTION: Final = ("DC", "DAEMONCORE")
 _SPAN: Final = re.compile(r"([^:\s,]+):(\d{1,9})\Z")
 _SPANS: Final = "4m:240 20m:1200 4h:14400"
@@ -37,7 +37,7 @@ class StatisticsSettings:
 
     window_seconds: int = 1200
     quantum_seconds: int = 240
-    choice: StatisticsChoice = USUAL_CHOICE
+    choice: StatisticsChoice = _USUAL_CHOICE
     listed: frozenset[str] = frozenset()
     spans: Mapping[str, int] = field(
         default_factory=lambda: {"4m": 240, "20m": 1200, "4h": 14400}
@@ -59,7 +59,7 @@ class StatisticsSettings:
         return cls(
             window,
             quantum,
-            _choice(settings.text("STATISTICS_TO_PUBLISH")),
+            choice_of(settings.text("STATISTICS_TO_PUBLISH")),
             frozenset(
                 name.lower() for name in settings.words("STATISTICS_TO_PUBLISH_LIST")
             ),
@@ -67,13 +67,9 @@ class StatisticsSettings:
         )
 
 
-def choice_of_query(text: str) -> StatisticsChoice:
-    """What STATISTICS_TO_PUBLISH of a query wants of a daemon."""
-    return _choice(text)
-
-
-def _choice(text: str | None) -> StatisticsChoice:
-    return read_choice(text, _COLLECTION, USUAL_CHOICE)
+def choice_of(text: str | None) -> StatisticsChoice:
+    """What STATISTICS_TO_PUBLISH, a knob or a query's, wants of a daemon."""
+    return read_choice(text, _COLLECTION, _USUAL_CHOICE)
 
 
 def _spans(settings: Settings) -> dict[str, int]:

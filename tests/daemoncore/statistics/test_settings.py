@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from condor_twisted.config.settings import Settings
 from condor_twisted.daemoncore.statistics.settings import (
     StatisticsSettings,
-    choice_of_query,
+    choice_of,
 )
 from condor_twisted.errors import ConfigError
 
@@ -45,8 +45,8 @@ class SettingsTests(SynchronousTestCase):
         """What is shown is what the configuration or a query says."""
         self.assertEqual(_read(STATISTICS_TO_PUBLISH="DC:2").choice.level, 2)
         self.assertEqual(_read(STATISTICS_TO_PUBLISH="SCHEDD:2").choice.level, 0)
-        self.assertEqual(choice_of_query("DC:1").level, 1)
-        self.assertEqual(choice_of_query("COLLECTOR:2").level, 0)
+        self.assertEqual(choice_of("DC:1").level, 1)
+        self.assertEqual(choice_of("COLLECTOR:2").level, 0)
         listed = _read(STATISTICS_TO_PUBLISH_LIST="DCSignals, DCCommands").listed
         self.assertEqual(listed, {"dcsignals", "dccommands"})
 

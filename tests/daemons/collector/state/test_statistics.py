@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from condor_twisted.classad.recent import RecentCounter
 from condor_twisted.daemons.collector.state.statistics import (
     DaemonUpdates,
     UpdateStatistics,
@@ -58,18 +57,6 @@ class DaemonTests(SynchronousTestCase):
 
 
 class CollectorCountersTests(SynchronousTestCase):
-    def test_recent(self) -> None:
-        """A recent sum forgets what is older than the window."""
-        counter = RecentCounter(3)
-        counter.total += 5
-        self.assertEqual(counter.recent, 5)
-        for expected in (5, 5, 0):
-            counter.advance(1)
-            self.assertEqual(counter.recent, expected)
-        counter.total += 2
-        counter.advance(100)
-        self.assertEqual((counter.recent, counter.total), (0, 7))
-
     def test_published(self) -> None:
         """Counters come under HTCondor's names, by kind and in all."""
         statistics = UpdateStatistics(1000.0)
